@@ -1,0 +1,177 @@
+// The introspection layout: how Mallow's heap lies in memory. The allocator writes by this header and every reader outside
+// the process reads by it; nothing else is shared between them.
+// SPDX-License-Identifier: Apache-2.0
+//
+// Address space, from coarse to fine:
+//   region   64 MiB of address space, aligned to 64 MiB. Slice 0 holds the page descriptors of the region's 1,024 slices.
+//            A region may be mapped only in part, where the system refused more.
+//   slice    64 KiB. Unit of hand-out inside a region.
+//   page     one slice, or a run of 8, holding blocks of a single size; or a run of any length holding a single block (a span).
+//   block    what malloc returns. Block i of a page starts at page start + i * block_size; the page starts at its first slice.
+//   huge     a mapping of its own for one block: laid out as a region whose slice 1 (or a later one, for alignment) starts the block.
+//
+// Which blocks of a page are live: those with an index below `carved` that are on none of the page's three lists
+// (`free`, `local_free`, `remote_free`) nor in a heap's quarantine. A reader may stop the target anywhere: each list is
+// well-formed at every instruction, except that a block in the hand of the running thread is on no list and so counts as live.
+//
+// Lists are linked through the blocks: word 0 of a free block is the address of the next one (0 ends the list), word 1 is
+// `block address ^ key`, by which a second free is recognised. In hardened mode word 0 is `next ^ block address ^ key`.
+#pragma once
+#include <stdint.h>
+
+#define MALLOW_LAYOUT_MAGIC 0x31574f4c4c414dULL  // "MALLOW1" in memory
+#define MALLOW_LAYOUT_VERSION 1
+
+#define MALLOW_REGION_SHIFT 26
+#define MALLOW_SLICE_SHIFT 16
+#define MALLOW_SLICES_PER_REGION 1024
+#define MALLOW_BITMAP_WORDS 16
+#define MALLOW_ADDRESS_BITS 47
+#define MALLOW_REGION_MAP_BYTES (1 << (MALLOW_ADDRESS_BITS - MALLOW_REGION_SHIFT))
+
+// Values in the region map: one byte for each 64 MiB of the address space.
+#define MALLOW_MAP_FOREIGN 0       // not Mallow's
+#define MALLOW_MAP_REGION 1        // a region of slices
+#define MALLOW_MAP_HUGE 2          // the first 64 MiB of a huge block's mapping
+#define MALLOW_MAP_HUGE_TAIL 3     // a later part of a huge block's mapping
+#define MALLOW_MAP_HUGE_ALIGNED 4  // a huge block aligned to 64 MiB or more: found by the list of regions only
+
+// Size classes: multiples of 16 up to 256 bytes, then eight to each doubling up to 64 KiB.
+#define MALLOW_CLASS_COUNT 80
+#define MALLOW_DIRECT_COUNT 65  // sizes up to 1,024 by (size + 15) / 16
+
+// Kinds of page.
+#define MALLOW_PAGE_FREE 0    // the slice is free
+#define MALLOW_PAGE_BLOCKS 1  // head slice of a page of equal blocks
+#define MALLOW_PAGE_SPAN 2    // head slice of a single block of whole slices
+#define MALLOW_PAGE_HUGE 3    // the block of a huge mapping
+#define MALLOW_PAGE_TAIL 4    // a later slice of a page: `slices` is the distance back to the head, in slices
+#define MALLOW_PAGE_META 5    // slice 0: the descriptors themselves; `owner` is the address of the mallow_region
+
+// Low bits of mallow_page.owner. A page whose word equals its heap's address exactly takes the fast path of free.
+#define MALLOW_OWNER_FULL 1     // the page is on no queue: its heap found no free block in it
+#define MALLOW_OWNER_TRAILER 2  // its blocks end in a mallow_trailer
+#define MALLOW_OWNER_FLAGS 15
+
+// Low bits of mallow_page.remote_free.
+#define MALLOW_REMOTE_NOTIFY 1  // the next remote free must put the page on its heap's remote_pages
+
+// A page descriptor: 64 bytes, one for each slice, at region base + slice number * 64.
+struct mallow_page {
+  uint64_t owner;        // address of the mallow_heap | MALLOW_OWNER_*; 0 for free slices and tails
+  uint64_t free;         // BLOCKS: first block malloc will take. SPAN, HUGE: stack id in the low half, milliseconds in the high half (see mallow_trailer)
+  uint64_t local_free;   // BLOCKS: blocks freed by the owner since the last refill. SPAN, HUGE: bytes requested
+  uint64_t remote_free;  // BLOCKS: blocks freed by other threads, an atomic stack | MALLOW_REMOTE_*
+  uint64_t reciprocal;   // ceil(2^64 / block_size): offset * reciprocal mod 2^64 < reciprocal just where block_size divides offset
+  uint32_t block_size;   // BLOCKS: bytes of a block. SPAN: usable bytes
+  uint32_t used;         // BLOCKS: blocks in use as the owner sees it (remote frees not yet collected count as used)
+  uint16_t carved;       // blocks that have ever been handed to the free list; the rest was never touched
+  uint16_t capacity;     // blocks that fit
+  uint8_t size_class;    // 0 ..< MALLOW_CLASS_COUNT
+  uint8_t kind;          // MALLOW_PAGE_*
+  uint16_t slices;       // head: number of slices. TAIL: distance back to the head
+  uint32_t next;         // page number (address >> 16) of the next page in its heap's queue, or in remote_pages; 0 ends
+  uint32_t previous;     // page number of the previous page in the queue; 0 at the front
+};
+
+// The last 16 bytes of each block of a page with MALLOW_OWNER_TRAILER.
+struct mallow_trailer {
+  uint32_t stack;         // offset of its mallow_stack in the stack table, in units of 8 bytes; 0: none recorded
+  uint32_t milliseconds;  // when it was allocated, since mallow_introspection.started
+  uint64_t requested;     // bytes asked for
+};
+
+// A region, in Mallow's metadata. Never freed; a huge block's is used again.
+struct mallow_region {
+  uint64_t next;                            // address of the next mallow_region; 0 ends
+  uint64_t base;                            // first address, aligned to 64 MiB; 0 while the record is unused. For MALLOW_MAP_HUGE_ALIGNED the block itself
+  uint64_t mapped;                          // bytes mapped from base
+  uint32_t kind;                            // MALLOW_MAP_REGION, _HUGE or _HUGE_ALIGNED
+  uint32_t slices;                          // slices mapped, slice 0 included
+  uint64_t block;                           // HUGE: the block's address
+  struct mallow_page aligned_page;          // HUGE_ALIGNED: the block's descriptor
+  uint64_t free[MALLOW_BITMAP_WORDS];       // a set bit: the slice is free
+  uint64_t dirty[MALLOW_BITMAP_WORDS];      // a set bit: the slice may hold resident or non-zero memory
+  uint64_t stale[MALLOW_BITMAP_WORDS];      // a set bit: it was free and dirty at the last tick already
+  uint64_t last_free;                       // milliseconds (monotonic, coarse) when a dirty slice was last freed
+  uint32_t free_slices;                     // set bits of `free`
+  uint32_t dirty_free_slices;               // set bits of `free & dirty`
+};
+
+#define MALLOW_HEAP_LIVE 1     // owned by a running thread
+#define MALLOW_HEAP_ORPHAN 2   // its thread has ended; the next new thread takes it over
+#define MALLOW_HEAP_FROZEN 3   // after fork: its thread was in the middle of a slow path and does not exist here
+#define MALLOW_HEAP_CLAIMED 4  // an orphan that another thread is tidying
+
+#define MALLOW_QUARANTINE_COUNT 256
+
+// A thread's heap. Heaps are never freed: a new thread takes over an orphan, with all its pages.
+struct mallow_heap {
+  uint64_t direct[MALLOW_DIRECT_COUNT];   // by (size + 15) / 16: descriptor to allocate from, or the empty descriptor
+  uint64_t current[MALLOW_CLASS_COUNT];   // by size class: the same
+  uint32_t first[MALLOW_CLASS_COUNT];     // queues of pages that may have free blocks: page number of the first
+  uint32_t last[MALLOW_CLASS_COUNT];      // and of the last
+  uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
+  uint32_t trailer_last[MALLOW_CLASS_COUNT];
+  uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks put on `free` lists in all, pages without trailers
+  int64_t until_sample[MALLOW_CLASS_COUNT + 1];  // bytes until the next sample, by class; the last entry is for spans
+  uint64_t trailer_allocations;           // blocks allocated with a trailer
+  uint64_t span_allocations;              // spans and huge blocks allocated
+  uint64_t remote_pages;                  // atomic stack of page numbers: full pages that another thread has freed into
+  uint64_t orphan_frees;                  // atomic: blocks that others freed here since the thread ended
+  uint64_t next;                          // address of the next heap; 0 ends
+  uint64_t state;                         // MALLOW_HEAP_*
+  uint64_t in_slow_path;                  // non-zero while its queues may be inconsistent
+  uint64_t last_tick;                     // milliseconds
+  uint64_t random;                        // state of the sampler's generator
+  uint64_t last_recorded;                 // the last block recorded with a stack
+  uint32_t thread;                        // kernel thread id of the owner
+  uint32_t slow_only;                     // non-zero: every allocation takes the slow path (full profile, hardened)
+  uint32_t in_sampler;                    // non-zero while a stack is being taken
+  uint32_t quarantine_next;               // slot that the next freed block takes
+  uint64_t quarantine[MALLOW_QUARANTINE_COUNT];  // hardened mode: freed blocks held back, 0 for none
+};
+
+#define MALLOW_STACK_BUCKETS 16384
+#define MALLOW_STACK_MAX_FRAMES 128
+
+// One allocation site: a distinct call stack. Counters are unbiased estimates where samples were taken. Counts are in 1/1024.
+struct mallow_stack {
+  uint64_t hash;
+  uint32_t next;              // next stack of the bucket, as a stack id; 0 ends
+  uint32_t depth;             // frames that follow
+  uint64_t allocations;       // 1/1024
+  uint64_t allocated_bytes;
+  uint64_t frees;             // 1/1024
+  uint64_t freed_bytes;
+  uint64_t peak_bytes;        // the most that was live at once
+  uint64_t temporary;         // 1/1024: freed before the thread recorded another block
+  uint64_t frames[];          // return addresses, innermost first
+};
+
+#define MALLOW_PROFILE_OFF 0
+#define MALLOW_PROFILE_SAMPLED 1
+#define MALLOW_PROFILE_FULL 2
+
+// The one exported variable, `mallow_introspection`. All addresses are the target's.
+struct mallow_introspection {
+  uint64_t magic;            // MALLOW_LAYOUT_MAGIC, written last
+  uint32_t version;          // MALLOW_LAYOUT_VERSION
+  uint32_t size;             // sizeof(struct mallow_introspection)
+  uint64_t region_map;       // address of the region map, MALLOW_REGION_MAP_BYTES bytes
+  uint64_t regions;          // address of the first mallow_region
+  uint64_t heaps;            // address of the first mallow_heap
+  uint64_t key;              // secret that marks freed blocks
+  uint32_t hardened;         // non-zero under MALLOW_HARDEN
+  uint32_t profile;          // MALLOW_PROFILE_*
+  uint64_t sample_interval;  // bytes between samples on average
+  uint64_t started;          // CLOCK_MONOTONIC at start, in milliseconds
+  uint64_t span_frees;       // spans and huge blocks freed, by all threads
+  uint64_t trailer_frees;    // blocks with trailers freed, by all threads
+  uint64_t metadata;         // address of the first metadata chunk: its first word is the next chunk's address, its second its size in bytes
+  uint64_t stacks;           // address of the stack table: mallow_stack records; id 0 is unused
+  uint64_t stacks_size;      // bytes reserved for the table
+  uint64_t stacks_used;      // bytes in use
+  uint64_t stack_buckets;    // address of MALLOW_STACK_BUCKETS stack ids (uint32_t)
+  uint64_t stacks_dropped;   // stacks that did not fit
+};
