@@ -14,7 +14,20 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
-func link(_ arguments: String...) -> [String] { arguments.flatMap { ["-Xlinker", $0] } }
+// Names for functions that another name has already: aliases cost neither code nor a jump.
+let aliases = [
+  "free": [
+    "cfree", "free_sized", "free_aligned_sized", "__libc_free", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm", "_ZdlPvRKSt9nothrow_t",
+    "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
+    "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+  ],
+  "malloc": ["__libc_malloc"], "calloc": ["__libc_calloc"], "realloc": ["__libc_realloc"],
+  "memalign": ["__libc_memalign", "aligned_alloc"], "valloc": ["__libc_valloc"], "pvalloc": ["__libc_pvalloc"],
+  "_Znwm": ["_Znam"], "_ZnwmRKSt9nothrow_t": ["_ZnamRKSt9nothrow_t"], "_ZnwmSt11align_val_t": ["_ZnamSt11align_val_t"],
+  "_ZnwmSt11align_val_tRKSt9nothrow_t": ["_ZnamSt11align_val_tRKSt9nothrow_t"],
+].sorted { $0.key < $1.key }.flatMap { name, others in others.map { "--defsym=\($0)=\(name)" } }
+
+func link(_ arguments: [String]) -> [String] { arguments.flatMap { ["-Xlinker", $0] } }
 
 let package = Package(
   name: "mallow",
@@ -39,15 +52,17 @@ let package = Package(
         .unsafeFlags(
           ["-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-shared"]
             + link(
-              "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
-              "--defsym", "LinkShared_main=0", "-z", "now"))
+              [
+                "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
+                "--defsym=LinkShared_main=0", "-z", "now",
+              ] + aliases))
       ]),
     .executableTarget(
       name: "LinkStatic", dependencies: ["MallowPreload"], swiftSettings: embedded + [.unsafeFlags(["-parse-as-library"])],
       linkerSettings: [
         .unsafeFlags(
           ["-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-r"]
-            + link("--no-gc-sections", "--defsym", "LinkStatic_main=0"))
+            + link(["--no-gc-sections", "--defsym=LinkStatic_main=0"] + aliases))
       ]),
 
     // Outside it, lowest first
