@@ -14,18 +14,35 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
-// Names for functions that another name has already: aliases cost neither code nor a jump.
-let aliases = [
-  "free": [
-    "cfree", "free_sized", "free_aligned_sized", "__libc_free", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm", "_ZdlPvRKSt9nothrow_t",
-    "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t", "_ZdaPvmSt11align_val_t",
-    "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+// The exported names, each an alias that the linker makes: several names share a function without a jump, and an alias has
+// default visibility, where Swift's own symbols are protected, which the dynamic loader warns of.
+let exported: [String: [String]] = [
+  "mallow_malloc": ["malloc", "__libc_malloc"],
+  "mallow_free": [
+    "free", "cfree", "free_sized", "free_aligned_sized", "__libc_free", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm",
+    "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t",
+    "_ZdaPvmSt11align_val_t", "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t",
   ],
-  "malloc": ["__libc_malloc"], "calloc": ["__libc_calloc"], "realloc": ["__libc_realloc"],
-  "memalign": ["__libc_memalign", "aligned_alloc"], "valloc": ["__libc_valloc"], "pvalloc": ["__libc_pvalloc"],
-  "_Znwm": ["_Znam"], "_ZnwmRKSt9nothrow_t": ["_ZnamRKSt9nothrow_t"], "_ZnwmSt11align_val_t": ["_ZnamSt11align_val_t"],
-  "_ZnwmSt11align_val_tRKSt9nothrow_t": ["_ZnamSt11align_val_tRKSt9nothrow_t"],
-].sorted { $0.key < $1.key }.flatMap { name, others in others.map { "--defsym=\($0)=\(name)" } }
+  "mallow_calloc": ["calloc", "__libc_calloc"],
+  "mallow_realloc": ["realloc", "__libc_realloc"],
+  "mallow_reallocarray": ["reallocarray"],
+  "mallow_posix_memalign": ["posix_memalign"],
+  "mallow_memalign": ["memalign", "aligned_alloc", "__libc_memalign"],
+  "mallow_valloc": ["valloc", "__libc_valloc"],
+  "mallow_pvalloc": ["pvalloc", "__libc_pvalloc"],
+  "mallow_malloc_usable_size": ["malloc_usable_size"],
+  "mallow_malloc_trim": ["malloc_trim"],
+  "mallow_mallopt": ["mallopt"],
+  "mallow_mallinfo": ["mallinfo"],
+  "mallow_mallinfo2": ["mallinfo2"],
+  "mallow_malloc_stats": ["malloc_stats"],
+  "mallow_malloc_info": ["malloc_info"],
+  "mallow_new": ["_Znwm", "_Znam"],
+  "mallow_new_nothrow": ["_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t"],
+  "mallow_new_aligned": ["_ZnwmSt11align_val_t", "_ZnamSt11align_val_t"],
+  "mallow_new_aligned_nothrow": ["_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t"],
+]
+let aliases = exported.sorted { $0.key < $1.key }.flatMap { function, names in names.map { "--defsym=\($0)=\(function)" } }
 
 func link(_ arguments: [String]) -> [String] { arguments.flatMap { ["-Xlinker", $0] } }
 
@@ -45,24 +62,25 @@ let package = Package(
     // In the target process
     .target(name: "CMallow"),
     .target(name: "MallowAllocator", dependencies: ["CMallow"], swiftSettings: embedded),
-    .target(name: "MallowPreload", dependencies: ["MallowAllocator", "CMallow"], swiftSettings: embedded),
+    .target(
+      name: "MallowPreload", dependencies: ["MallowAllocator", "CMallow"], exclude: ["exports.map"], swiftSettings: embedded),
     .executableTarget(
-      name: "LinkShared", dependencies: ["MallowPreload"], swiftSettings: embedded + [.unsafeFlags(["-parse-as-library"])],
+      name: "LinkShared", dependencies: ["MallowPreload"],
       linkerSettings: [
         .unsafeFlags(
-          ["-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-shared"]
+          ["-enable-experimental-feature", "Embedded", "-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-shared"]
             + link(
               [
                 "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
-                "--defsym=LinkShared_main=0", "-z", "now",
+                "-z", "now",
               ] + aliases))
       ]),
     .executableTarget(
-      name: "LinkStatic", dependencies: ["MallowPreload"], swiftSettings: embedded + [.unsafeFlags(["-parse-as-library"])],
+      name: "LinkStatic", dependencies: ["MallowPreload"],
       linkerSettings: [
         .unsafeFlags(
-          ["-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-r"]
-            + link(["--no-gc-sections", "--defsym=LinkStatic_main=0"] + aliases))
+          ["-enable-experimental-feature", "Embedded", "-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-r"]
+            + link(["--no-gc-sections"] + aliases))
       ]),
 
     // Outside it, lowest first

@@ -5,14 +5,18 @@ import CMallow
 /// A block of at least `size` bytes, aligned to 16, or nil with `ENOMEM`.
 @inline(__always)
 public func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
+  allocateFast(size) ?? allocateSlow(UInt64(UInt(bitPattern: size)))
+}
+
+/// The fast path alone: nil where the current page has no free block or the size is not one of its classes.
+@inline(__always)
+public func allocateFast(_ size: Int) -> UnsafeMutableRawPointer? {
   let size = UInt64(UInt(bitPattern: size))
-  if size <= directLimit {
-    let index = Int(truncatingIfNeeded: (size &+ 15) &>> 4)
-    let page = Page(bitPattern: UInt(mallow_heap_direct(mallow_thread_heap)[index])).unsafelyUnwrapped
-    let block = page.pointee.free
-    if block != 0 { return pointer(take(block, from: page)) }
-  }
-  return allocateSlow(size)
+  guard size <= directLimit else { return nil }
+  let index = Int(truncatingIfNeeded: (size &+ 15) &>> 4)
+  let page = Page(bitPattern: UInt(mallow_heap_direct(mallow_thread_heap)[index])).unsafelyUnwrapped
+  let block = page.pointee.free
+  return block == 0 ? nil : pointer(take(block, from: page))
 }
 
 /// Takes the first block of a page's list.

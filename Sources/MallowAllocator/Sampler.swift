@@ -14,7 +14,7 @@ func nextSample(_ heap: Heap) -> Int64 {
   x ^= x &>> 27
   heap.pointee.random = x
   let bits = (x &* 0x2545_F491_4F6C_DD1D) &>> 11
-  let uniform = (Double(bits) + 1) / 9_007_199_254_740_993  // in (0, 1)
+  let uniform = (Double(bits) + 1) / 9_007_199_254_740_992  // in (0, 1]
   let draw = -logarithm(uniform) * Double(mallow_introspection.sample_interval)
   return draw < 1 ? 1 : Int64(draw)
 }

@@ -1,27 +1,26 @@
-// The allocation functions of C and POSIX, and glibc's own, as libmallow.so exports them. The compiler checks each against
-// the declaration in libc's headers. Names that mean the same function are aliases made by the linker (see Package.swift).
+// The allocation functions of C and POSIX, and glibc's own. The linker gives them their public names (see Package.swift).
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 import MallowAllocator
 
-@implementation @c public func malloc(_ size: Int) -> UnsafeMutableRawPointer? { allocate(size) }
+@implementation @c public func mallow_malloc(_ size: Int) -> UnsafeMutableRawPointer? { allocate(size) }
 
-@implementation @c public func free(_ block: UnsafeMutableRawPointer?) { deallocate(block) }
+@implementation @c public func mallow_free(_ block: UnsafeMutableRawPointer?) { deallocate(block) }
 
-@implementation @c public func calloc(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? { allocateZeroed(count, size) }
+@implementation @c public func mallow_calloc(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? { allocateZeroed(count, size) }
 
-@implementation @c public func realloc(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
+@implementation @c public func mallow_realloc(_ block: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer? {
   reallocate(block, size)
 }
 
 @implementation @c
-public func reallocarray(_ block: UnsafeMutableRawPointer?, _ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
+public func mallow_reallocarray(_ block: UnsafeMutableRawPointer?, _ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
   let (total, overflow) = UInt(bitPattern: count).multipliedReportingOverflow(by: UInt(bitPattern: size))
   return reallocate(block, Int(bitPattern: overflow ? UInt.max : total))
 }
 
 @implementation @c
-public func posix_memalign(
+public func mallow_posix_memalign(
   _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
 ) -> Int32 {
   guard alignment >= MemoryLayout<UnsafeRawPointer>.size, isPowerOfTwo(alignment) else { return EINVAL }
@@ -36,7 +35,7 @@ public func posix_memalign(
 
 /// Like glibc, takes an alignment that is no power of two for the next one that is.
 @implementation @c
-public func memalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
+public func mallow_memalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
   if isPowerOfTwo(alignment) { return allocateAligned(size, alignment: alignment) }
   let wanted = UInt(bitPattern: alignment)
   if wanted > UInt(Int.max) / 2 + 1 {
@@ -49,17 +48,17 @@ public func memalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? 
 }
 
 @implementation @c
-public func valloc(_ size: Int) -> UnsafeMutableRawPointer? { allocateAligned(size, alignment: kernelPageSize()) }
+public func mallow_valloc(_ size: Int) -> UnsafeMutableRawPointer? { allocateAligned(size, alignment: kernelPageSize()) }
 
 @implementation @c
-public func pvalloc(_ size: Int) -> UnsafeMutableRawPointer? {
+public func mallow_pvalloc(_ size: Int) -> UnsafeMutableRawPointer? {
   let page = UInt(kernelPageSize())
   let (sum, overflow) = UInt(bitPattern: size).addingReportingOverflow(page - 1)
   return allocateAligned(Int(bitPattern: overflow ? UInt.max : sum & ~(page - 1)), alignment: Int(page))
 }
 
 @implementation @c
-public func malloc_usable_size(_ block: UnsafeMutableRawPointer?) -> Int { usableSize(of: block) }
+public func mallow_malloc_usable_size(_ block: UnsafeMutableRawPointer?) -> Int { usableSize(of: block) }
 
 @inline(__always)
 private func isPowerOfTwo(_ value: Int) -> Bool { value > 0 && value & (value &- 1) == 0 }

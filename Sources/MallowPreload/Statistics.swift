@@ -5,16 +5,16 @@ import MallowAllocator
 
 /// glibc keeps `padding` bytes at the top of the heap; here nothing is kept.
 @implementation @c
-public func malloc_trim(_ padding: Int) -> Int32 { trim() ? 1 : 0 }
+public func mallow_malloc_trim(_ padding: Int) -> Int32 { trim() ? 1 : 0 }
 
 /// None of glibc's parameters has a counterpart: all are accepted, as glibc accepts what it knows.
 @implementation @c
-public func mallopt(_ parameter: Int32, _ value: Int32) -> Int32 { 1 }
+public func mallow_mallopt(_ parameter: Int32, _ value: Int32) -> Int32 { 1 }
 
 @implementation @c
-public func mallinfo2() -> CMallow.mallinfo2 {
+public func mallow_mallinfo2() -> mallinfo2 {
   let figures = heapFigures()
-  var info = CMallow.mallinfo2()
+  var info = mallinfo2()
   info.arena = Int(figures.mapped &- figures.hugeBytes)
   info.ordblks = Int(figures.freeBlocks)
   info.hblks = Int(figures.hugeBlocks)
@@ -27,9 +27,9 @@ public func mallinfo2() -> CMallow.mallinfo2 {
 
 /// The same in 32 bits, which wrap around as glibc's do.
 @implementation @c
-public func mallinfo() -> CMallow.mallinfo {
-  let wide = mallinfo2()
-  var info = CMallow.mallinfo()
+public func mallow_mallinfo() -> mallinfo {
+  let wide = mallow_mallinfo2()
+  var info = mallinfo()
   info.arena = Int32(truncatingIfNeeded: wide.arena)
   info.ordblks = Int32(truncatingIfNeeded: wide.ordblks)
   info.hblks = Int32(truncatingIfNeeded: wide.hblks)
@@ -41,7 +41,7 @@ public func mallinfo() -> CMallow.mallinfo {
 }
 
 @implementation @c
-public func malloc_stats() {
+public func mallow_malloc_stats() {
   let figures = heapFigures()
   mallow_print_statistics(
     figures.mapped, figures.liveBytes, figures.liveBlocks, figures.freeBlocks, figures.retained, figures.hugeBlocks, figures.hugeBytes)
@@ -49,8 +49,8 @@ public func malloc_stats() {
 
 /// Writes an XML document in the spirit of glibc's, with the sums for one heap.
 @implementation @c
-public func malloc_info(_ options: Int32, _ stream: UnsafeMutablePointer<FILE>?) -> Int32 {
-  guard options == 0, let stream else {
+public func mallow_malloc_info(_ options: Int32, _ stream: UnsafeMutablePointer<FILE>) -> Int32 {
+  if options != 0 {
     __errno_location().pointee = EINVAL
     return -1
   }

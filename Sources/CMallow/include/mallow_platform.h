@@ -163,6 +163,7 @@ static inline void *_Nullable mallow_find_in_cxx(const char *name) {
   void *library = dlopen("libstdc++.so.6", RTLD_NOLOAD | RTLD_LAZY);
   return library ? dlsym(library, name) : NULL;
 }
+void *mallow_new_slow(size_t size);
 typedef void (*mallow_new_handler_function)(void);
 static inline mallow_new_handler_function _Nullable mallow_new_handler(void) {
   mallow_new_handler_function (*get)(void) = (mallow_new_handler_function(*)(void))mallow_find_in_cxx("_ZSt15get_new_handlerv");
@@ -189,5 +190,29 @@ static inline int mallow_write_information(FILE *stream, uint64_t mapped, uint64
                  "<system type=\"current\" size=\"%lu\"/>\n</malloc>\n",
                  blocks, live, free, retained, huge, huge_bytes, mapped) < 0 ? -1 : 0;
 }
+
+// What is exported under libc's names, each of the type that libc's headers declare.
+#define MALLOW_FUNCTION(name, result, ...) \
+  extern result mallow_##name(__VA_ARGS__); \
+  _Static_assert(__builtin_types_compatible_p(__typeof__(name), __typeof__(mallow_##name)), #name)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+MALLOW_FUNCTION(malloc, void *_Nullable, size_t size);
+MALLOW_FUNCTION(free, void, void *_Nullable block);
+MALLOW_FUNCTION(calloc, void *_Nullable, size_t count, size_t size);
+MALLOW_FUNCTION(realloc, void *_Nullable, void *_Nullable block, size_t size);
+MALLOW_FUNCTION(reallocarray, void *_Nullable, void *_Nullable block, size_t count, size_t size);
+MALLOW_FUNCTION(posix_memalign, int, void *_Nullable *_Nonnull result, size_t alignment, size_t size);
+MALLOW_FUNCTION(memalign, void *_Nullable, size_t alignment, size_t size);
+MALLOW_FUNCTION(valloc, void *_Nullable, size_t size);
+MALLOW_FUNCTION(pvalloc, void *_Nullable, size_t size);
+MALLOW_FUNCTION(malloc_usable_size, size_t, void *_Nullable block);
+MALLOW_FUNCTION(malloc_trim, int, size_t padding);
+MALLOW_FUNCTION(mallopt, int, int parameter, int value);
+MALLOW_FUNCTION(mallinfo, struct mallinfo, void);
+MALLOW_FUNCTION(mallinfo2, struct mallinfo2, void);
+MALLOW_FUNCTION(malloc_stats, void, void);
+MALLOW_FUNCTION(malloc_info, int, int options, FILE *stream);
+#pragma clang diagnostic pop
 
 #pragma clang assume_nonnull end
