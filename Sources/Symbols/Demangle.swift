@@ -44,32 +44,3 @@ private func demangleItanium(_ name: String) -> String? {
     return count == 0 ? nil : String(decoding: UnsafeRawBufferPointer(buffer).prefix(count), as: UTF8.self)
   }
 }
-
-/// Writes the standard library's types the way programmers do: without inline namespaces, and `std::string` by that name.
-private func tidyCPlusPlus(_ name: String) -> String {
-  guard name.contains("std::") else { return name }
-  var text = replacing(name, "std::__cxx11::", with: "std::")
-  text = replacing(text, "std::__1::", with: "std::")
-  return replacing(
-    text, "std::basic_string<char, std::char_traits<char>, std::allocator<char> >", with: "std::string")
-}
-
-/// `text` with each `pattern` replaced. Stands in for Foundation's, which would make the program several times larger.
-private func replacing(_ text: String, _ pattern: String, with replacement: String) -> String {
-  let bytes = Array(text.utf8)
-  let pattern = Array(pattern.utf8)
-  guard bytes.count >= pattern.count else { return text }
-  var result: [UInt8] = []
-  result.reserveCapacity(bytes.count)
-  var index = 0
-  while index < bytes.count {
-    if bytes[index] == pattern[0], bytes[index...].starts(with: pattern) {
-      result.append(contentsOf: replacement.utf8)
-      index += pattern.count
-    } else {
-      result.append(bytes[index])
-      index += 1
-    }
-  }
-  return String(decoding: result, as: UTF8.self)
-}

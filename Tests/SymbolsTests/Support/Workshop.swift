@@ -102,3 +102,7 @@ final class RunningProgram {
 func line(of marker: String, in text: String) -> Int {
   (text.split(separator: "\n", omittingEmptySubsequences: false).firstIndex { $0.contains(marker) } ?? -2) + 1
 }
+
+/// glibc's; its header is not part of the `Glibc` module.
+@_silgen_name("malloc_usable_size")
+func malloc_usable_size(_ block: UnsafeMutableRawPointer?) -> Int
