@@ -33,13 +33,13 @@ public struct MallowHeap {
   ///   - introspection: the address of its variable `mallow_introspection`.
   public init(_ mirror: MemoryMirror, introspection address: Address) throws(HeapError) {
     var reader = try MallowHeapReader(mirror, introspection: address)
+    let threadHeaps = reader.readThreadHeaps()
     let regions = reader.readRegions()
     let (pages, heads, table) = reader.readPages(regions)
     var live = BitSet(capacity: pages.last.map { $0.firstBlock + $0.blockCount } ?? 0)
     live.insert(0..<live.capacity)
     reader.removeFreeBlocks(pages, heads, &live)
     let heap = Heap(pages: pages, live: live, mirror: mirror, table: table)
-    let threadHeaps = reader.readThreadHeaps()
     self.heap = reader.removeQuarantined(threadHeaps, heap)
     let metadata = reader.readMetadata()
     stacks = reader.readStacks()
@@ -59,6 +59,8 @@ struct MallowHeapReader {
   var log = DiagnosisLog()
   /// Blocks found on `free` lists of pages without trailers: handed out to a list, but not to the program.
   var blocksOnFreeLists: UInt64 = 0
+  /// The addresses of the thread heaps whose lists may be in motion.
+  var busyHeaps: Set<UInt64> = []
 
   init(_ mirror: MemoryMirror, introspection address: Address) throws(HeapError) {
     self.mirror = mirror

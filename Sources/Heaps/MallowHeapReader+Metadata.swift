@@ -18,6 +18,7 @@ extension MallowHeapReader {
         break
       }
       heaps.append(heap)
+      if heap.in_slow_path != 0 { busyHeaps.insert(address) }
       address = heap.next
     }
     return heaps

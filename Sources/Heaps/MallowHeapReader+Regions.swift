@@ -8,6 +8,8 @@ struct ListHeads {
   var free: UInt64 = 0
   var localFree: UInt64 = 0
   var remoteFree: UInt64 = 0
+  /// Whether the page's owner was stopped while its lists may be in motion.
+  var isBusy = false
 }
 
 /// A region record that has passed all checks.
@@ -117,7 +119,7 @@ extension MallowHeapReader {
               continue
             }
             table.addPage(pages.count, slot: region.slots.lowerBound, slices: head..<head + count)
-            add(page(descriptor, start: start, firstBlock: nextBlock), ListHeads(descriptor))
+            add(page(descriptor, start: start, firstBlock: nextBlock), ListHeads(descriptor, busyHeaps: busyHeaps))
             slice = head + count
           default:
             continue
@@ -177,11 +179,12 @@ extension MallowHeapReader {
 }
 
 extension ListHeads {
-  init(_ page: mallow_page) {
+  init(_ page: mallow_page, busyHeaps: Set<UInt64>) {
     guard Int32(page.kind) == MALLOW_PAGE_BLOCKS else { return }
     free = page.free
     localFree = page.local_free
     remoteFree = page.remote_free & ~15
+    isBusy = busyHeaps.contains(page.owner & ~UInt64(MALLOW_OWNER_FLAGS))
   }
 }
 

@@ -25,7 +25,7 @@ public final class MemoryMirror {
   public private(set) var bytesCopied: UInt64 = 0
 
   /// The parts of a range of anonymous memory that may hold anything but zeros; the rest is not read.
-  private let residentRanges: ((Range<Address>) -> [Range<Address>])?
+  let residentRanges: ((Range<Address>) -> [Range<Address>])?
   private let capacity: Int
   private let pieces: UnsafeMutablePointer<Piece?>
   private let pieceCount: Int
