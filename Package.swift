@@ -103,7 +103,9 @@ let package = Package(
     .executableTarget(name: "SnapshotLoop", dependencies: ["ProcessImage"], path: "Tests/SnapshotLoop"),
     .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "SnapshotLoop"]),
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
-    .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow"]),
-    .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage"]),
+    .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow", "Support"]),
+    .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage", "CMallow", "Support"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Analyses", "Heaps", "ProcessImage"]),
+    .target(name: "Support", dependencies: ["Heaps", "ProcessImage", "CMallow"], path: "Tests/Support"),
   ]
 )

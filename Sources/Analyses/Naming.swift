@@ -1,0 +1,35 @@
+// What an analysis wants to know of symbols and types. How it is found out is for others.
+// SPDX-License-Identifier: Apache-2.0
+import ProcessImage
+
+/// One source-level frame of a call stack.
+public struct StackFrame: Hashable, Sendable {
+  /// The demangled name of the function.
+  public var function: String
+  public var file: String?
+  public var line: Int?
+  /// The path of the executable or library.
+  public var module: String
+  /// Whether the call was inlined into the frame that follows.
+  public var inlined: Bool
+
+  public init(function: String, file: String? = nil, line: Int? = nil, module: String = "", inlined: Bool = false) {
+    self.function = function
+    self.file = file
+    self.line = line
+    self.module = module
+    self.inlined = inlined
+  }
+}
+
+/// Turns return addresses into frames.
+public protocol StackSymbolizing {
+  /// The frames of a stack, innermost first; inlined calls have frames of their own.
+  func frames(_ returnAddresses: [Address]) -> [StackFrame]
+}
+
+/// Tells what lies in a block.
+public protocol TypeNaming {
+  /// The name of the type of the object in the block of `size` bytes at `address`, or nil where nothing tells.
+  func typeName(at address: Address, size: UInt64) -> String?
+}

@@ -1,0 +1,182 @@
+// The blocks of a heap, compactly: a record for each page, a bit for each block, and a table from address to page.
+// SPDX-License-Identifier: Apache-2.0
+import ProcessImage
+
+/// A number of blocks and what they take.
+public struct BlockCount: Hashable, Sendable {
+  public var blocks: Int
+  /// Bytes that the program may use in them, unless said otherwise.
+  public var bytes: UInt64
+
+  public init(blocks: Int = 0, bytes: UInt64 = 0) {
+    self.blocks = blocks
+    self.bytes = bytes
+  }
+
+  public static func += (a: inout BlockCount, b: BlockCount) {
+    a.blocks += b.blocks
+    a.bytes &+= b.bytes
+  }
+}
+
+/// A page: equal blocks one after the other, or a single large block.
+public struct HeapPage: Sendable {
+  public enum Kind: UInt8, Sendable {
+    /// Blocks of one size class.
+    case blocks
+    /// One block of whole slices.
+    case span
+    /// One block with a mapping of its own.
+    case huge
+  }
+
+  /// The address of its first block.
+  public let start: Address
+  /// Bytes from one block to the next.
+  public let blockSize: UInt64
+  /// ceil(2^64 / blockSize): the upper half of a product with it is a quotient.
+  let reciprocal: UInt64
+  /// The number of its first block; the others follow.
+  public let firstBlock: Int
+  /// Blocks that were ever handed out: those there are.
+  public let blockCount: Int
+  /// Blocks that fit.
+  public let capacity: Int
+  public let kind: Kind
+  public let sizeClass: UInt8
+  /// Whether each block ends in a record of its allocation.
+  public let hasTrailers: Bool
+  /// The record of a large block's allocation.
+  let record: AllocationRecord
+
+  init(
+    start: Address, blockSize: UInt64, firstBlock: Int, blockCount: Int, capacity: Int, kind: Kind, sizeClass: UInt8 = 0,
+    hasTrailers: Bool = false, record: AllocationRecord = AllocationRecord()
+  ) {
+    self.start = start
+    self.blockSize = blockSize
+    reciprocal = UInt64.max / blockSize &+ 1
+    self.firstBlock = firstBlock
+    self.blockCount = blockCount
+    self.capacity = capacity
+    self.kind = kind
+    self.sizeClass = sizeClass
+    self.hasTrailers = hasTrailers
+    self.record = record
+  }
+
+  /// Bytes of each block that the program may use.
+  public var usableSize: UInt64 { blockSize - (hasTrailers ? 16 : 0) }
+  public var blockNumbers: Range<Int> { firstBlock..<firstBlock + blockCount }
+
+  /// The index of the block that contains `address`, which must not lie below the page; nil if there is none.
+  @inline(__always)
+  func index(of address: UInt64) -> Int? {
+    let offset = address &- start.rawValue
+    if blockCount == 1 { return offset < blockSize ? 0 : nil }
+    let index = Int(truncatingIfNeeded: offset.multipliedFullWidth(by: reciprocal).high)
+    return index < blockCount ? index : nil
+  }
+
+  @inline(__always)
+  public func address(of index: Int) -> Address { start + UInt64(index) &* blockSize }
+}
+
+/// What is recorded of one allocation.
+struct AllocationRecord: Hashable, Sendable {
+  var stack: UInt32 = 0
+  var milliseconds: UInt32 = 0
+  /// 0 where it is not recorded.
+  var requested: UInt64 = 0
+}
+
+/// A block's place: the index of its page and its own within that.
+public struct BlockIndex: Hashable, Comparable, Sendable {
+  public let page: UInt32
+  public let index: UInt32
+
+  @inline(__always)
+  public init(page: Int, index: Int) {
+    self.page = UInt32(truncatingIfNeeded: page)
+    self.index = UInt32(truncatingIfNeeded: index)
+  }
+
+  public static func < (a: BlockIndex, b: BlockIndex) -> Bool {
+    a.page == b.page ? a.index < b.index : a.page < b.page
+  }
+}
+
+/// A stack of the stack table.
+public struct StackID: Hashable, Comparable, Sendable {
+  public let rawValue: UInt32
+  public init(_ rawValue: UInt32) { self.rawValue = rawValue }
+  public static func < (a: StackID, b: StackID) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// All that is known of a block.
+public struct Block: Hashable, Sendable {
+  public enum State: String, Sendable { case live, free }
+
+  public let start: Address
+  /// Bytes that the program may use.
+  public let size: UInt64
+  /// Bytes that it asked for, where that is recorded.
+  public let requested: UInt64?
+  public let state: State
+  public let kind: HeapPage.Kind
+  public let sizeClass: UInt8
+  /// The stack that allocated it, where that is recorded.
+  public let stack: StackID?
+  /// When it was allocated, in milliseconds from the allocator's start, where that is recorded.
+  public let milliseconds: UInt32?
+  public let index: BlockIndex
+
+  public var end: Address { start + size }
+}
+
+/// The blocks of a heap at one moment. Memory: about 80 bytes a page and a bit a block.
+///
+/// Blocks have numbers, `0 ..< blockCount` in address order: use them with a ``BitSet``.
+public struct Heap {
+  /// In address order, without overlaps.
+  public let pages: [HeapPage]
+  /// The numbers of the live blocks.
+  public let live: BitSet
+  /// Where the memory of the blocks is read.
+  public let mirror: MemoryMirror
+  let table: PageTable
+
+  public var blockCount: Int { live.capacity }
+
+  @inline(__always)
+  public func number(of block: BlockIndex) -> Int {
+    pages[Int(block.page)].firstBlock + Int(block.index)
+  }
+
+  /// The block, live or free, whose memory contains `address`, its trailer included. O(1).
+  @inline(__always)
+  public func block(containing address: Address) -> BlockIndex? {
+    guard let page = table.page(of: address.rawValue) else { return nil }
+    guard address >= pages[page].start, let index = pages[page].index(of: address.rawValue) else { return nil }
+    return BlockIndex(page: page, index: index)
+  }
+
+  public func isLive(_ block: BlockIndex) -> Bool { live.contains(number(of: block)) }
+
+  public func address(of block: BlockIndex) -> Address {
+    pages[Int(block.page)].address(of: Int(block.index))
+  }
+
+  public func usableSize(of block: BlockIndex) -> UInt64 { pages[Int(block.page)].usableSize }
+
+  /// The place of the block with this number. O(log pages).
+  public func block(number: Int) -> BlockIndex {
+    var low = 0
+    var high = pages.count
+    while low < high {
+      let middle = (low + high) / 2
+      if pages[middle].firstBlock + pages[middle].blockCount <= number { low = middle + 1 } else { high = middle }
+    }
+    return BlockIndex(page: low, index: number - pages[low].firstBlock)
+  }
+}
