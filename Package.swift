@@ -61,9 +61,10 @@ let package = Package(
   targets: [
     // In the target process
     .target(name: "CMallow"),
+    .target(name: "CMallowNew", dependencies: ["CMallow"]),
     .target(name: "MallowAllocator", dependencies: ["CMallow"], swiftSettings: embedded),
     .target(
-      name: "MallowPreload", dependencies: ["MallowAllocator", "CMallow"], exclude: ["exports.map"], swiftSettings: embedded),
+      name: "MallowPreload", dependencies: ["MallowAllocator", "CMallow", "CMallowNew"], exclude: ["exports.map"], swiftSettings: embedded),
     .executableTarget(
       name: "LinkShared", dependencies: ["MallowPreload"],
       linkerSettings: [
@@ -83,6 +84,11 @@ let package = Package(
             + link(["--no-gc-sections"] + aliases))
       ]),
 
+    // The allocator again as ordinary Swift, by a symbolic link to the same sources, for unit tests.
+    .target(
+      name: "MallowAllocatorHosted", dependencies: ["CMallow"],
+      swiftSettings: [.enableExperimentalFeature("AllowRuntimeSymbolDeclarations"), .swiftLanguageMode(.v5)]),
+
     // Outside it, lowest first
     .target(name: "CLinux"),
     .systemLibrary(name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
@@ -100,6 +106,8 @@ let package = Package(
       ]),
 
     // Tests, fast ones first
+    .testTarget(
+      name: "MallowAllocatorTests", dependencies: ["MallowAllocatorHosted", "CMallow"], swiftSettings: [.swiftLanguageMode(.v5)]),
     .executableTarget(name: "SnapshotLoop", dependencies: ["ProcessImage"], path: "Tests/SnapshotLoop"),
     .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "SnapshotLoop"]),
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),

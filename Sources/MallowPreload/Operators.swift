@@ -1,7 +1,7 @@
 // C++'s operator new. The linker gives the functions their names in the Itanium C++ ABI (section 5.1.3, see Package.swift); the forms
 // of operator delete are other names of free.
 // SPDX-License-Identifier: Apache-2.0
-import CMallow
+import CMallowNew
 import MallowAllocator
 
 @c(mallow_new) public func newObject(_ size: Int) -> UnsafeMutableRawPointer { allocateFast(size) ?? mallow_new_slow(size) }

@@ -155,26 +155,6 @@ static inline const char *_Nullable mallow_find_setting(const char *name, char *
   return NULL;
 }
 
-// C++'s new-handler and std::bad_alloc, looked for in the C++ library where the process has one: it may have been loaded by
-// dlopen, out of the reach of a weak symbol.
-static inline void *_Nullable mallow_find_in_cxx(const char *name) {
-  void *found = dlsym(NULL /* RTLD_DEFAULT */, name);
-  if (found) return found;
-  void *library = dlopen("libstdc++.so.6", RTLD_NOLOAD | RTLD_LAZY);
-  return library ? dlsym(library, name) : NULL;
-}
-void *mallow_new_slow(size_t size);
-typedef void (*mallow_new_handler_function)(void);
-static inline mallow_new_handler_function _Nullable mallow_new_handler(void) {
-  mallow_new_handler_function (*get)(void) = (mallow_new_handler_function(*)(void))mallow_find_in_cxx("_ZSt15get_new_handlerv");
-  return get ? get() : NULL;
-}
-static inline _Noreturn void mallow_throw_bad_alloc(void) {
-  void (*throw_it)(void) = (void (*)(void))mallow_find_in_cxx("_ZSt17__throw_bad_allocv");
-  if (throw_it) throw_it();
-  abort();
-}
-
 static inline void mallow_print_statistics(uint64_t mapped, uint64_t live, uint64_t blocks, uint64_t free, uint64_t retained,
                                            uint64_t huge, uint64_t huge_bytes) {
   fprintf(stderr,
