@@ -68,7 +68,7 @@ let package = Package(
 
     // Tests, fast ones first
     .executableTarget(name: "SnapshotLoop", dependencies: ["ProcessImage"], path: "Tests/SnapshotLoop"),
-    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "SnapshotLoop"]),
+    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "CLinux", "SnapshotLoop"]),
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
     .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow"]),
     .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage"]),
