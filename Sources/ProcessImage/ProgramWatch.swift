@@ -29,28 +29,34 @@ final class ProgramWatch {
 
   /// Runs until the program has ended. Returns how, when (``monotonicNanoseconds()``), and its peak of resident memory.
   func untilEnd() -> (ProgramEnd, UInt64, UInt64) {
-    var attempts = 0
     while true {
-      // While threads are held at their exit the others are waited for, but not for ever.
-      let isHolding = processes.values.contains { $0.isHolding }
-      var raw: Int32 = 0
-      var usage = rusage()
-      let thread = wait4(-1, &raw, Int32(MALLOW_WAIT_ALL) | Self.ownTraceesOnly | (isHolding ? WNOHANG : 0), &usage)
-      if thread > 0 {
-        attempts = 0
-        let status = WaitStatus(raw: raw)
-        if let end = handle(thread, status) {
-          letGoOfOthers()
-          return (end, monotonicNanoseconds(), peak > 0 ? peak : UInt64(max(0, usage.ru_maxrss)) * 1024)
-        }
-      } else if thread < 0 && errno == ECHILD {
+      guard let (thread, status, usage) = nextReport() else {
         // Collected by someone else: nothing is known of its end.
         return (.exited(code: 0), monotonicNanoseconds(), peak)
-      } else if isHolding {
-        for process in processes.keys { settle(process) }
-        pauseBriefly(attempt: attempts)
-        attempts += 1
       }
+      if let end = handle(thread, status) {
+        letGoOfOthers()
+        return (end, monotonicNanoseconds(), peak > 0 ? peak : UInt64(max(0, usage.ru_maxrss)) * 1024)
+      }
+    }
+  }
+
+  /// Waits for a thread's next report. While threads are held at their exit, sees to it that they don't wait for ever. Nil when no
+  /// thread is left.
+  private func nextReport() -> (Int32, WaitStatus, rusage)? {
+    while true {
+      let isHolding = processes.values.contains { $0.isHolding }
+      let options = Int32(MALLOW_WAIT_ALL) | Self.ownTraceesOnly | (isHolding ? WNOHANG : 0)
+      var raw: Int32 = 0
+      var usage = rusage()
+      let thread = ChildSignal.blocked {
+        let thread = wait4(-1, &raw, options, &usage)
+        if thread == 0 { ChildSignal.wait() }
+        return thread
+      }
+      if thread > 0 { return (thread, WaitStatus(raw: raw), usage) }
+      if thread < 0 && errno == ECHILD { return nil }
+      if isHolding { for process in processes.keys { settle(process) } }
     }
   }
 
