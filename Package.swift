@@ -109,7 +109,7 @@ let package = Package(
     .testTarget(
       name: "MallowAllocatorTests", dependencies: ["MallowAllocatorHosted", "CMallow"], swiftSettings: [.swiftLanguageMode(.v5)]),
     .executableTarget(name: "SnapshotLoop", dependencies: ["ProcessImage"], path: "Tests/SnapshotLoop"),
-    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "SnapshotLoop"]),
+    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "CLinux", "SnapshotLoop"]),
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
     .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow", "Support"]),
     .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage", "CMallow", "Support"]),
