@@ -70,8 +70,7 @@ public final class Symbolizer {
     var frames: [Frame] = []
     for source in location.frames {
       var name = source.name
-      // The symbol tells overloads of static functions apart, for which compilers record no linkage name.
-      if !source.inlined, let symbol, name == nil || !name!.isLinkage && symbol.name.hasPrefix("_Z") {
+      if !source.inlined, let symbol, isBetter(symbol, than: name, start: location.functionStart) {
         name = FunctionName(raw: symbol.name, readable: demangle(symbol.name), isLinkage: true)
       }
       var frame = unknown(address, module)
@@ -86,6 +85,15 @@ public final class Symbolizer {
       frames.append(frame)
     }
     return frames
+  }
+
+  /// Whether a symbol says more than debug information: it tells overloads of static functions apart, for which compilers record no
+  /// linkage name, and it has the public name of what a C library calls `__GI___libc_malloc` inside.
+  private func isBetter(_ symbol: SymbolTable.Match, than name: FunctionName?, start: UInt64?) -> Bool {
+    guard let name else { return true }
+    if !name.isLinkage, symbol.name.hasPrefix("_Z") { return true }
+    return symbol.start == start && name.raw.hasPrefix("_") && name.raw == name.readable
+      && !symbol.name.hasPrefix("_") && !symbol.name.contains(".")
   }
 
   private func unknown(_ address: Address, _ module: Module) -> Frame {
