@@ -167,7 +167,8 @@ final class ObjectFile {
     segments.contains { $0.isExecutable && address >= $0.address && address - $0.address < $0.memorySize }
   }
 
-  /// The file with this file's debug information or full symbol table, if it was split off: by build id, then by debug link.
+  /// The file with this file's debug information or full symbol table, if it was split off: by build id, then by
+  /// debug link.
   lazy var separateDebugFile: ObjectFile? = findDebugFile()
   /// Symbols of functions and data, sorted by address.
   lazy var symbols = SymbolTable(self)

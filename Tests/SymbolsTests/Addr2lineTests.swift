@@ -59,33 +59,17 @@ private let swift = """
     if compiler == "swiftc" {
       try workshop.write(swift, to: "sample.swift")
       try workshop.run(
-        "swiftc", "-O", "-g", "-dwarf-version=\(version)", "-parse-as-library", "-emit-library", "-module-name", "sample",
-        workshop.path("sample.swift"), "-o", "sample.so")
+        "swiftc", "-O", "-g", "-dwarf-version=\(version)", "-parse-as-library", "-emit-library", "-module-name",
+        "sample", workshop.path("sample.swift"), "-o", "sample.so")
     } else {
       try workshop.write(cplusplus, to: "sample.cpp")
-      try workshop.run(compiler, "-O2", "-gdwarf-\(version)", "-fPIC", "-shared", workshop.path("sample.cpp"), "-o", "sample.so")
+      try workshop.run(
+        compiler, "-O2", "-gdwarf-\(version)", "-fPIC", "-shared", workshop.path("sample.cpp"), "-o", "sample.so")
     }
-    // The file as if it was loaded at 16 MiB.
     let base: UInt64 = 1 << 24
-    var mappings: [Mapping] = []
-    for header in try workshop.run("readelf", "-lW", "sample.so").split(separator: "\n") {
-      let fields = header.split(separator: " ")
-      guard fields.first == "LOAD" else { continue }
-      let numbers = fields.dropFirst().prefix(5).map { UInt64($0.dropFirst(2), radix: 16)! }
-      let isExecutable = fields.dropFirst(6).dropLast().contains { $0.contains("E") }
-      mappings.append(
-        Mapping(
-          start: Address((base + numbers[1]) & ~4095), end: Address((base + numbers[1] + numbers[4] + 4095) & ~4095),
-          isReadable: true, isWritable: false, isExecutable: isExecutable, isShared: false,
-          fileOffset: numbers[0] & ~4095, name: workshop.path("sample.so")))
-    }
+    let mappings = try workshop.mappings(ofLibrary: "sample.so", at: base)
     let symbolizer = Symbolizer(mappings: mappings, processID: 0)
-    let text = try #require(
-      try workshop.run("readelf", "-SW", "sample.so").split(separator: "\n").first { $0.contains(" .text ") })
-    let fields = text.split(separator: "]")[1].split(separator: " ")
-    let start = UInt64(fields[2], radix: 16)!
-    let size = UInt64(fields[4], radix: 16)!
-    let addresses = (0..<200).map { start + size * $0 / 200 }
+    let addresses = try workshop.codeAddresses(ofLibrary: "sample.so", count: 200)
 
     let list = addresses.map { "0x" + String($0, radix: 16) }
     let style = reference == "addr2line" ? [] : ["--output-style=GNU", "--functions=none"]
@@ -110,8 +94,8 @@ private let swift = """
     #expect(found.contains { $0.count > 3 })
   }
 
-  /// The last part of the path and the line. The tools differ in how they write `..` and folders left out, and where the line is unknown
-  /// addr2line guesses at a file by the symbols.
+  /// The last part of the path and the line. The tools differ in how they write `..` and folders left out, and where
+  /// the line is unknown addr2line guesses at a file by the symbols.
   private func position(_ place: String) -> String {
     let last = place.split(separator: "/").last.map(String.init) ?? ""
     return last.hasSuffix(":0") || last.hasSuffix(":?") ? "unknown" : last

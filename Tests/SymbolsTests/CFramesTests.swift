@@ -125,6 +125,37 @@ private let source = """
     #expect(symbolizer.symbol(containing: malloc)?.name == "malloc")
   }
 
+  @Test func theKernelsLibrary() throws {
+    let symbolizer = Symbolizer(image: try SelfImage())
+    let time = try #require(symbolizer.address(ofSymbol: "__vdso_time", inModule: "[vdso]"))
+    #expect(symbolizer.symbol(containing: time)?.module == "[vdso]")
+    #expect(symbolizer.frames(for: time, isReturnAddress: false).map(\.function) == ["time"])
+  }
+
+  @Test(arguments: [false, true])
+  func aProgramWhoseFileIsGone(isReplaced: Bool) throws {
+    try workshop.write(
+      """
+      #include <stdio.h>
+      unsigned long outer(void);
+      int main() { printf("%lu\\n", outer()); fflush(stdout); return getchar() == 0; }
+
+      """, to: "main.c")
+    try workshop.run("cc", "-O2", "-g", "main.c", path, "-o", "program")
+    let program = try RunningProgram(workshop.path("program"))
+    defer { program.stop() }
+    let pc = Address(try #require(program.words.first.flatMap { UInt64($0) }))
+    try FileManager.default.removeItem(atPath: workshop.path("program"))
+    if isReplaced { try workshop.run("cc", "-O1", "-g", path, "main.c", "-o", "program") }
+    let image = try SelfImage(processID: program.processID)
+    let frames = Symbolizer(image: image).frames(for: pc, isReturnAddress: true)
+    #expect(frames.map(\.function) == ["leaf", "middle", "outer"])
+    #expect(frames.map(\.line) == ["in leaf", "in middle", "in outer"].map { line(of: "// \($0)", in: source) })
+    // Without the process the file that took the place must not pass for the one that ran.
+    let late = Symbolizer(mappings: image.mappings, processID: 0).frames(for: pc, isReturnAddress: true)
+    #expect(late.allSatisfy { $0.line == nil && $0.rawName.isEmpty })
+  }
+
   @Test func addressesInNothing() throws {
     let symbolizer = Symbolizer(image: try SelfImage())
     for address in [0, 1, 0xfff, UInt64.max, 1 << 63].map(Address.init) {
