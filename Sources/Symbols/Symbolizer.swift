@@ -122,12 +122,16 @@ public final class Symbolizer {
     for table in [".dynsym", ".symtab"] {
       for candidate in candidates {
         guard let file = candidate.file, let bias = candidate.bias else { continue }
-        var section = SymbolSection(file, table)
-        if section == nil, table == ".symtab" { section = file.separateDebugFile.flatMap { SymbolSection($0, table) } }
-        if let found = section?.address(of: name) { return Address(found &+ bias) }
+        if let found = symbols(table, of: file)?.address(of: name) { return Address(found &+ bias) }
       }
     }
     return nil
+  }
+
+  private func symbols(_ table: String, of file: ObjectFile) -> SymbolSection? {
+    if let own = SymbolSection(file, table) { return own }
+    guard table == ".symtab", let debug = file.separateDebugFile else { return nil }
+    return SymbolSection(debug, table)
   }
 
   /// The path of the executable or library that an address lies in, its bss included.

@@ -77,6 +77,8 @@ private let source = """
       symbolizer.frames(for: Address(try library.call("outer")), isReturnAddress: true), library: "apart.so")
     let hidden = symbolizer.frames(for: Address(try library.call("callHidden")), isReturnAddress: true)
     #expect(hidden.map(\.function) == ["hidden"])
+    let start = try #require(symbolizer.address(ofSymbol: "hidden", inModule: "apart.so"))
+    #expect(symbolizer.symbol(containing: start + 1)?.name == "hidden")
   }
 
   @Test func aDebugFileOfAnotherBuildIsPassedOver() throws {
