@@ -14,7 +14,37 @@ let embedded: [SwiftSetting] = [
   ]),
 ]
 
-func link(_ arguments: String...) -> [String] { arguments.flatMap { ["-Xlinker", $0] } }
+// The exported names, each an alias that the linker makes: several names share a function without a jump, and an alias has
+// default visibility, where Swift's own symbols are protected, which the dynamic loader warns of.
+let exported: [String: [String]] = [
+  "mallow_malloc": ["malloc", "__libc_malloc"],
+  "mallow_free": [
+    "free", "cfree", "free_sized", "free_aligned_sized", "__libc_free", "_ZdlPv", "_ZdaPv", "_ZdlPvm", "_ZdaPvm",
+    "_ZdlPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdaPvSt11align_val_t", "_ZdlPvmSt11align_val_t",
+    "_ZdaPvmSt11align_val_t", "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdaPvSt11align_val_tRKSt9nothrow_t",
+  ],
+  "mallow_calloc": ["calloc", "__libc_calloc"],
+  "mallow_realloc": ["realloc", "__libc_realloc"],
+  "mallow_reallocarray": ["reallocarray"],
+  "mallow_posix_memalign": ["posix_memalign"],
+  "mallow_memalign": ["memalign", "aligned_alloc", "__libc_memalign"],
+  "mallow_valloc": ["valloc", "__libc_valloc"],
+  "mallow_pvalloc": ["pvalloc", "__libc_pvalloc"],
+  "mallow_malloc_usable_size": ["malloc_usable_size"],
+  "mallow_malloc_trim": ["malloc_trim"],
+  "mallow_mallopt": ["mallopt"],
+  "mallow_mallinfo": ["mallinfo"],
+  "mallow_mallinfo2": ["mallinfo2"],
+  "mallow_malloc_stats": ["malloc_stats"],
+  "mallow_malloc_info": ["malloc_info"],
+  "mallow_new": ["_Znwm", "_Znam"],
+  "mallow_new_nothrow": ["_ZnwmRKSt9nothrow_t", "_ZnamRKSt9nothrow_t"],
+  "mallow_new_aligned": ["_ZnwmSt11align_val_t", "_ZnamSt11align_val_t"],
+  "mallow_new_aligned_nothrow": ["_ZnwmSt11align_val_tRKSt9nothrow_t", "_ZnamSt11align_val_tRKSt9nothrow_t"],
+]
+let aliases = exported.sorted { $0.key < $1.key }.flatMap { function, names in names.map { "--defsym=\($0)=\(function)" } }
+
+func link(_ arguments: [String]) -> [String] { arguments.flatMap { ["-Xlinker", $0] } }
 
 let package = Package(
   name: "mallow",
@@ -31,24 +61,33 @@ let package = Package(
   targets: [
     // In the target process
     .target(name: "CMallow"),
+    .target(name: "CMallowNew", dependencies: ["CMallow"]),
     .target(name: "MallowAllocator", dependencies: ["CMallow"], swiftSettings: embedded),
-    .target(name: "MallowPreload", dependencies: ["MallowAllocator", "CMallow"], swiftSettings: embedded),
+    .target(
+      name: "MallowPreload", dependencies: ["MallowAllocator", "CMallow", "CMallowNew"], exclude: ["exports.map"], swiftSettings: embedded),
     .executableTarget(
-      name: "LinkShared", dependencies: ["MallowPreload"], swiftSettings: embedded + [.unsafeFlags(["-parse-as-library"])],
+      name: "LinkShared", dependencies: ["MallowPreload"],
       linkerSettings: [
         .unsafeFlags(
-          ["-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-shared"]
+          ["-enable-experimental-feature", "Embedded", "-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-shared"]
             + link(
-              "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
-              "--defsym", "LinkShared_main=0", "-z", "now"))
+              [
+                "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
+                "-z", "now",
+              ] + aliases))
       ]),
     .executableTarget(
-      name: "LinkStatic", dependencies: ["MallowPreload"], swiftSettings: embedded + [.unsafeFlags(["-parse-as-library"])],
+      name: "LinkStatic", dependencies: ["MallowPreload"],
       linkerSettings: [
         .unsafeFlags(
-          ["-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-r"]
-            + link("--no-gc-sections", "--defsym", "LinkStatic_main=0"))
+          ["-enable-experimental-feature", "Embedded", "-nostartfiles", "-use-ld=lld", "-Xclang-linker", "-nostdlib", "-Xclang-linker", "-r"]
+            + link(["--no-gc-sections"] + aliases))
       ]),
+
+    // The allocator again as ordinary Swift, by a symbolic link to the same sources, for unit tests.
+    .target(
+      name: "MallowAllocatorHosted", dependencies: ["CMallow"],
+      swiftSettings: [.enableExperimentalFeature("AllowRuntimeSymbolDeclarations"), .swiftLanguageMode(.v5)]),
 
     // Outside it, lowest first
     .target(name: "CLinux"),
@@ -67,7 +106,10 @@ let package = Package(
       ]),
 
     // Tests, fast ones first
-    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage"]),
+    .testTarget(
+      name: "MallowAllocatorTests", dependencies: ["MallowAllocatorHosted", "CMallow"], swiftSettings: [.swiftLanguageMode(.v5)]),
+    .executableTarget(name: "SnapshotLoop", dependencies: ["ProcessImage"], path: "Tests/SnapshotLoop"),
+    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "SnapshotLoop"]),
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
     .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow", "Support"]),
     .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage", "CMallow", "Support"]),

@@ -27,7 +27,7 @@
 #define MALLOW_SLICES_PER_REGION 1024
 #define MALLOW_BITMAP_WORDS 16
 #define MALLOW_ADDRESS_BITS 47
-#define MALLOW_REGION_MAP_BYTES (1 << (MALLOW_ADDRESS_BITS - MALLOW_REGION_SHIFT))
+#define MALLOW_REGION_MAP_BYTES 2097152  // 2^(MALLOW_ADDRESS_BITS - MALLOW_REGION_SHIFT)
 
 // Values in the region map: one byte for each 64 MiB of the address space.
 #define MALLOW_MAP_FOREIGN 0       // not Mallow's
@@ -128,7 +128,9 @@ struct mallow_heap {
   uint32_t thread;                        // kernel thread id of the owner
   uint32_t slow_only;                     // non-zero: every allocation takes the slow path (full profile, hardened)
   uint32_t in_sampler;                    // non-zero while a stack is being taken
+  uint32_t purge_pending;                 // non-zero while slices that this heap freed may still be resident
   uint32_t quarantine_next;               // slot that the next freed block takes
+  uint32_t reserved;
   uint64_t quarantine[MALLOW_QUARANTINE_COUNT];  // hardened mode: freed blocks held back, 0 for none
 };
 

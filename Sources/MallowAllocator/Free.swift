@@ -1,0 +1,171 @@
+// free: the fast path puts a block of the thread's own current pages back on the page's list; the slow path tells apart
+// everything else, from other threads' blocks to pointers that were never allocated.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+/// Frees a block. An address that is not a live block's is reported, and the process aborted.
+@inline(__always)
+public func deallocate(_ block: UnsafeMutableRawPointer?) {
+  let block = address(block)
+  let slot = block &>> UInt64(MALLOW_REGION_SHIFT)
+  if slot < UInt64(MALLOW_REGION_MAP_BYTES) && mallow_map()[Int(slot)] == UInt8(MALLOW_MAP_REGION) {
+    let page = Page(ofSliceAt: block)
+    if page.pointee.owner == mallow_thread_heap.address {
+      // One multiplication gives the block's index and tells whether the address is a block's first.
+      let product = page.pointee.reciprocal.multipliedFullWidth(by: block & (sliceSize &- 1))
+      if product.low < page.pointee.reciprocal && product.high < UInt64(page.pointee.carved)
+        && word(at: block &+ 8) != freeMark(block)
+      {
+        setWord(at: block, page.pointee.local_free)
+        setWord(at: block &+ 8, freeMark(block))
+        page.pointee.local_free = block
+        page.pointee.used &-= 1
+        if page.pointee.used != 0 { return }
+        return pageEmptied(page)
+      }
+    }
+  }
+  deallocateSlow(block)
+}
+
+/// A page of the running thread has no block in use any more.
+@c(mallow_page_emptied) @inline(never)
+func pageEmptied(_ page: Page) {
+  if page.pointee.next == 0 && page.pointee.previous == 0 { return }
+  let heap = page.heap
+  heap.pointee.in_slow_path &+= 1
+  releaseIfSpare(page, of: heap)
+  tick(heap)
+  heap.pointee.in_slow_path &-= 1
+}
+
+@c(mallow_deallocate_slow) @inline(never)
+func deallocateSlow(_ block: UInt64) {
+  if block == 0 { return }
+  let found = locate(block, doing: "free")
+  if found.page.pointee.kind == UInt8(MALLOW_PAGE_BLOCKS) {
+    if found.page.hasTrailers { noteRecordedFree(found.page, block) }
+    freeBlock(block, found.page)
+    return
+  }
+  if found.page.pointee.free != 0 { noteFree(profileWord: found.page.pointee.free, size: found.page.pointee.local_free) }
+  if let record = found.record {
+    freeHuge(record)
+  } else {
+    let heap: Heap = mallow_thread_heap
+    freeSpan(found.page)
+    if !heap.isEmptyHeap {
+      heap.pointee.in_slow_path &+= 1
+      expectPurge(heap)
+      tick(heap)
+      heap.pointee.in_slow_path &-= 1
+    }
+  }
+}
+
+/// Puts a freed block back, in hardened mode after its time in quarantine.
+private func freeBlock(_ block: UInt64, _ page: Page) {
+  let mine: Heap = mallow_thread_heap
+  if mallow_introspection.hardened == 0 || mine.isEmptyHeap { return putBack(block, page) }
+  let released = quarantine(block, mine)
+  if released != 0 { putBack(released, Page(blockAt: released)) }
+}
+
+/// Puts a block on its page's list, or on the list for its owner where that is another thread.
+func putBack(_ block: UInt64, _ page: Page) {
+  let heap = page.heap
+  if heap != mallow_thread_heap { return freeRemotely(block, page, heap) }
+  heap.pointee.in_slow_path &+= 1
+  pushLocally(block, page, heap)
+  heap.pointee.in_slow_path &-= 1
+}
+
+private func pushLocally(_ block: UInt64, _ page: Page, _ heap: Heap) {
+  markFree(block, next: page.pointee.local_free)
+  page.pointee.local_free = block
+  page.pointee.used &-= 1
+  if page.isFull {
+    if !markNotFull(page, of: heap) { return }
+  }
+  if page.pointee.used == 0 {
+    releaseIfSpare(page, of: heap)
+    tick(heap)
+  }
+}
+
+/// Hands a block to the thread that owns its page: one atomic operation.
+private func freeRemotely(_ block: UInt64, _ page: Page, _ owner: Heap) {
+  setWord(at: block &+ 8, freeMark(block))
+  var head = mallow_load(page.remoteFree)
+  repeat {
+    setNextBlock(block, head & ~UInt64(MALLOW_REMOTE_NOTIFY))
+  } while !mallow_compare_exchange(page.remoteFree, &head, block)
+  if head & UInt64(MALLOW_REMOTE_NOTIFY) != 0 {
+    // The page was full: its heap looks at it only if told to.
+    var first = mallow_load(mallow_heap_remote_pages(owner))
+    repeat {
+      page.pointee.next = UInt32(truncatingIfNeeded: first)
+    } while !mallow_compare_exchange(mallow_heap_remote_pages(owner), &first, UInt64(page.number))
+  }
+  if owner.pointee.state == UInt64(MALLOW_HEAP_ORPHAN) { noteOrphanFree(owner) }
+}
+
+/// What `locate` finds: the descriptor of a block, and the record of a huge one.
+struct Located {
+  var page: Page
+  var record: Region?
+}
+
+extension UnsafeMutablePointer where Pointee == mallow_page {
+  /// The head descriptor of the page that `block`, a block in a region, lies in.
+  @inline(__always)
+  init(blockAt block: UInt64) {
+    let page = Page(ofSliceAt: block)
+    self = page.pointee.kind == UInt8(MALLOW_PAGE_TAIL) ? page - Int(page.pointee.slices) : page
+  }
+}
+
+/// Finds the live block that starts at `block`; anything else is misuse, which is reported before the process is aborted.
+/// - Parameter doing: the function that was called, for the report.
+func locate(_ block: UInt64, doing function: StaticString) -> Located {
+  let slot = block &>> UInt64(MALLOW_REGION_SHIFT)
+  let kind = slot < UInt64(MALLOW_REGION_MAP_BYTES) ? mallow_map()[Int(slot)] : UInt8(MALLOW_MAP_FOREIGN)
+  switch Int32(kind) {
+  case MALLOW_MAP_REGION:
+    let page = Page(blockAt: block)
+    let offset = block &- page.start
+    switch Int32(page.pointee.kind) {
+    case MALLOW_PAGE_BLOCKS:
+      let size = UInt64(page.pointee.block_size)
+      let index = offset / size
+      if index &* size != offset || index >= UInt64(page.pointee.carved) { reportInvalid(function, block, page) }
+      if word(at: block &+ 8) == freeMark(block) { reportDoubleFree(function, block, size) }
+      return Located(page: page, record: nil)
+    case MALLOW_PAGE_SPAN:
+      if offset != 0 { reportInvalid(function, block, page) }
+      return Located(page: page, record: nil)
+    default:
+      reportInvalid(function, block, page)
+    }
+  case MALLOW_MAP_HUGE, MALLOW_MAP_HUGE_ALIGNED:
+    guard let record = hugeRecord(block, kind: kind) else { reportInsideHuge(function, block) }
+    return Located(page: hugePage(record), record: record)
+  case MALLOW_MAP_HUGE_TAIL:
+    reportInsideHuge(function, block)
+  default:
+    reportForeign(function, block)
+  }
+}
+
+/// The bytes that a live block offers; 0 for nil.
+public func usableSize(of block: UnsafeMutableRawPointer?) -> Int {
+  let block = address(block)
+  if block == 0 { return 0 }
+  return Int(usableSize(block, locate(block, doing: "malloc_usable_size")))
+}
+
+func usableSize(_ block: UInt64, _ found: Located) -> UInt64 {
+  if let record = found.record { return usableSize(record) }
+  if found.page.pointee.kind == UInt8(MALLOW_PAGE_SPAN) { return UInt64(found.page.pointee.block_size) }
+  return found.page.hasTrailers ? usableSizeBeforeTrailer(found.page, block) : UInt64(found.page.pointee.block_size)
+}

@@ -1,0 +1,101 @@
+// Giving memory back: free slices whose memory is still resident are returned to the system once they have been free for
+// the purge delay. There is no thread to do it: allocations and frees that take the slow path look at the clock.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+/// Returns free slices to the system.
+/// - Parameters:
+///   - now: milliseconds.
+///   - all: at once, without regard to how long they have been free.
+/// - Returns: whether any memory was given back.
+@discardableResult
+func purgeRegions(now: UInt64, all: Bool) -> Bool {
+  if all {
+    acquire(mallow_main_lock())
+  } else {
+    if mallow_state.dirty_free == 0 || now &- mallow_state.last_purge < mallow_state.purge_delay / 2 { return false }
+    if !tryAcquire(mallow_main_lock()) { return false }
+  }
+  mallow_state.last_purge = now
+  var purged = false
+  var candidate = firstRegion()
+  while let region = candidate {
+    if region.pointee.dirty_free_slices != 0 {
+      // A region that nothing was freed into for the whole delay is given back entirely, another one as far as its slices
+      // were free at the last look already.
+      let whole = all || now &- region.pointee.last_free >= mallow_state.purge_delay
+      if purge(region, whole: whole) { purged = true }
+    }
+    candidate = region.next
+  }
+  release(mallow_main_lock())
+  return purged
+}
+
+/// The main lock must be held; it is released while the system works.
+private func purge(_ region: Region, whole: Bool) -> Bool {
+  let free = mallow_region_free(region)
+  let dirty = mallow_region_dirty(region)
+  let stale = mallow_region_stale(region)
+  var purged = false
+  var bit = 1
+  let limit = Int(region.pointee.slices)
+  func isDue(_ bit: Int) -> Bool {
+    let index = bit &>> 6
+    let due: UInt64 = free[index] & dirty[index] & (whole ? ~0 : stale[index])
+    return due &>> UInt64(bit & 63) & 1 != 0
+  }
+  while bit < limit {
+    if !isDue(bit) {
+      bit &+= 1
+      continue
+    }
+    var end = bit &+ 1
+    while end < limit && isDue(end) { end &+= 1 }
+    let count = end &- bit
+    // Taken for the time of the system call, so that others neither get these slices nor wait for it.
+    clear(free, from: bit, count: count)
+    region.pointee.free_slices &-= UInt32(count)
+    region.pointee.dirty_free_slices &-= UInt32(count)
+    mallow_state.dirty_free &-= UInt64(count)
+    release(mallow_main_lock())
+    let done = purgeMemory(
+      region.pointee.base &+ UInt64(bit) &<< UInt64(MALLOW_SLICE_SHIFT), UInt64(count) &<< UInt64(MALLOW_SLICE_SHIFT))
+    acquire(mallow_main_lock())
+    if done {
+      clear(dirty, from: bit, count: count)
+      clear(stale, from: bit, count: count)
+      purged = true
+    } else {
+      region.pointee.dirty_free_slices &+= UInt32(count)
+      mallow_state.dirty_free &+= UInt64(count)
+    }
+    set(free, from: bit, count: count)
+    region.pointee.free_slices &+= UInt32(count)
+    bit = end
+  }
+  for index in 0..<Int(MALLOW_BITMAP_WORDS) { stale[index] = free[index] & dirty[index] }
+  return purged
+}
+
+/// Called on slow paths: gives a heap's empty pages and old free slices back when it is time.
+func tick(_ heap: Heap) {
+  let now = milliseconds()
+  if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 { return }
+  heap.pointee.last_tick = now
+  tidy(heap, pagesPerQueue: 16)
+  purgeRegions(now: now, all: false)
+  if mallow_state.dirty_free == 0 { heap.pointee.purge_pending = 0 }
+}
+
+/// Notes that this heap has freed slices which are still resident. Its next allocations take the slow path, so that even a
+/// process that is about to go idle gives the memory back with its next few calls.
+func expectPurge(_ heap: Heap) {
+  if heap.pointee.purge_pending != 0 { return }
+  heap.pointee.purge_pending = 1
+  let direct = mallow_heap_direct(heap)
+  let current = mallow_heap_current(heap)
+  let empty = mallow_no_page().address
+  for index in 0..<Int(MALLOW_DIRECT_COUNT) { direct[index] = empty }
+  for index in 0..<Int(MALLOW_CLASS_COUNT) { current[index] = empty }
+}

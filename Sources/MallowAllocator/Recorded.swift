@@ -1,0 +1,66 @@
+// Blocks with a trailer: those that the sampler chose, all of them under a full profile, and all in hardened mode. They live
+// in pages of their own, which the fast paths never see, so that other blocks pay nothing for them.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+@usableFromInline let trailerSize: UInt64 = 16
+
+/// A block with a trailer, or a span whose descriptor holds the same; 0 where there is no memory.
+/// - Parameter record: whether to take the stack.
+func allocateRecorded(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool, record: Bool) -> UInt64 {
+  let stack = record ? recordStack(heap, size: size) : 0
+  let time = UInt64(UInt32(truncatingIfNeeded: milliseconds() &- mallow_introspection.started))
+  let overhead = trailerSize &+ (mallow_introspection.hardened == 0 ? 0 : canarySize)
+  let rounded = roundUp(size &+ overhead, to: alignment)
+  var block: UInt64
+  if rounded <= largestBlock && alignment <= sliceSize {
+    var fresh = false
+    guard let page = pageWithBlocks(heap, sizeClass(of: rounded), trailers: true, fresh: &fresh) else { return 0 }
+    if page.pointee.free == 0 {
+      page.pointee.free = page.pointee.local_free
+      page.pointee.local_free = 0
+    }
+    block = page.pointee.free
+    if word(at: block &+ 8) != freeMark(block) { reportCorruption(block, "a free block was written to after its free") }
+    let next = nextBlock(block)
+    if next != 0 && next & ~(regionSize &- 1) != block & ~(regionSize &- 1) {
+      reportCorruption(block, "the link of a free block was overwritten")
+    }
+    page.pointee.free = next
+    page.pointee.used &+= 1
+    setWord(at: block &+ 8, 0)
+    if zeroed { memset(rawPointer(block), 0, Int(size)) } else { setWord(at: block, 0) }
+    let trailer = trailer(of: block, page)
+    trailer.pointee.stack = stack
+    trailer.pointee.milliseconds = UInt32(time)
+    trailer.pointee.requested = size
+    if mallow_introspection.hardened != 0 { writeCanary(block, page, size) }
+    heap.pointee.trailer_allocations &+= 1
+  } else {
+    block = allocateSpan(heap, size, alignment: alignment, zeroed: zeroed)
+    if block == 0 { return 0 }
+    locate(block, doing: "malloc").page.pointee.free = UInt64(stack) | (stack == 0 ? 0 : time &<< 32)
+  }
+  if stack != 0 { heap.pointee.last_recorded = block }
+  return block
+}
+
+func trailer(of block: UInt64, _ page: Page) -> UnsafeMutablePointer<mallow_trailer> {
+  UnsafeMutablePointer<mallow_trailer>(bitPattern: UInt(block &+ UInt64(page.pointee.block_size) &- trailerSize)).unsafelyUnwrapped
+}
+
+/// The bytes that a block with a trailer offers: in hardened mode just those asked for.
+func usableSizeBeforeTrailer(_ page: Page, _ block: UInt64) -> UInt64 {
+  if mallow_introspection.hardened != 0 { return trailer(of: block, page).pointee.requested }
+  return UInt64(page.pointee.block_size) &- trailerSize
+}
+
+/// Takes note that a block with a trailer is being freed, and checks it in hardened mode.
+func noteRecordedFree(_ page: Page, _ block: UInt64) {
+  let trailer = trailer(of: block, page)
+  if mallow_introspection.hardened != 0 { checkCanary(block, page) }
+  if trailer.pointee.stack != 0 {
+    noteFree(profileWord: UInt64(trailer.pointee.stack), size: trailer.pointee.requested, block: block)
+  }
+  mallow_add(mallow_trailer_frees(), 1)
+}

@@ -1,0 +1,227 @@
+// Regions: 64 MiB of address space each, handed out in slices of 64 KiB. First fit from the lowest address, so that the
+// upper ones empty first; slices whose memory is still resident are taken before fresh ones.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+/// Slices of one region.
+struct SliceRun {
+  var region: Region
+  var first: Int
+  var count: Int
+
+  var start: UInt64 { region.pointee.base &+ UInt64(first) &<< UInt64(MALLOW_SLICE_SHIFT) }
+  var page: Page { Page(ofSliceAt: start) }
+}
+
+@inline(__always)
+private func test(_ bitmap: UnsafeMutablePointer<UInt64>, _ bit: Int) -> Bool {
+  bitmap[bit &>> 6] &>> UInt64(bit & 63) & 1 != 0
+}
+
+@inline(__always)
+func set(_ bitmap: UnsafeMutablePointer<UInt64>, from first: Int, count: Int) {
+  var bit = first
+  while bit < first &+ count {
+    if bit & 63 == 0 && bit &+ 64 <= first &+ count {
+      bitmap[bit &>> 6] = ~0
+      bit &+= 64
+    } else {
+      bitmap[bit &>> 6] |= 1 &<< UInt64(bit & 63)
+      bit &+= 1
+    }
+  }
+}
+
+@inline(__always)
+func clear(_ bitmap: UnsafeMutablePointer<UInt64>, from first: Int, count: Int) {
+  for bit in first..<(first &+ count) { bitmap[bit &>> 6] &= ~(1 &<< UInt64(bit & 63)) }
+}
+
+/// The region whose slices these are, by the descriptor of its slice 0.
+@inline(__always)
+func region(containing address: UInt64) -> Region {
+  Region(bitPattern: UInt(Page(at: address & ~(regionSize &- 1)).pointee.owner)).unsafelyUnwrapped
+}
+
+/// Maps another region, or as much of one as the system allows. The main lock must be held.
+private func mapRegion(atLeast slices: Int) -> Region? {
+  let needed = UInt64(slices &+ 1) &<< UInt64(MALLOW_SLICE_SHIFT)
+  var size = mallow_state.region_bytes
+  if size < needed { size = roundUp(needed, to: 1 << 20) }
+  if size > regionSize { size = regionSize }
+  var base: UInt64 = 0
+  while true {
+    base = mapAligned(size, alignment: regionSize)
+    if base != 0 || size == needed { break }
+    // An address-space limit or strict overcommit: settle for less, and ask for less from now on.
+    size = size / 4 > needed ? size / 4 : needed
+    mallow_state.region_bytes = size
+  }
+  if base == 0 || base &>> UInt64(MALLOW_ADDRESS_BITS) != 0 { return nil }
+  let record = allocateMetadata(UInt64(MemoryLayout<mallow_region>.size))
+  if record == 0 {
+    unmapMemory(base, size)
+    return nil
+  }
+  // Huge pages would make every small process pay 2 MiB for its first block.
+  madvise(pointer(base), Int(size), Int32(MADV_NOHUGEPAGE))
+  let region = Region(bitPattern: UInt(record)).unsafelyUnwrapped
+  let count = Int(size &>> UInt64(MALLOW_SLICE_SHIFT))
+  region.pointee.base = base
+  region.pointee.mapped = size
+  region.pointee.kind = UInt32(MALLOW_MAP_REGION)
+  region.pointee.slices = UInt32(count)
+  set(mallow_region_free(region), from: 1, count: count &- 1)
+  region.pointee.free_slices = UInt32(count &- 1)
+  let meta = Page(at: base)
+  meta.pointee.owner = record
+  meta.pointee.kind = UInt8(MALLOW_PAGE_META)
+  meta.pointee.slices = 1
+  link(region)
+  mallow_map()[Int(base &>> UInt64(MALLOW_REGION_SHIFT))] = UInt8(MALLOW_MAP_REGION)
+  return region
+}
+
+/// Appends to the list that readers walk, keeping first fit in order of creation.
+func link(_ region: Region) {
+  mallow_publish()
+  var end = mallow_introspection.regions
+  if end == 0 {
+    mallow_introspection.regions = UInt64(UInt(bitPattern: region))
+    return
+  }
+  while word(at: end) != 0 { end = word(at: end) }
+  setWord(at: end, UInt64(UInt(bitPattern: region)))
+}
+
+func firstRegion() -> Region? { Region(bitPattern: UInt(mallow_introspection.regions)) }
+
+extension UnsafeMutablePointer where Pointee == mallow_region {
+  var next: Region? { Region(bitPattern: UInt(pointee.next)) }
+
+  /// The first run of `count` free slices that starts at a multiple of `alignment` slices of the address space.
+  fileprivate func findRun(_ count: Int, alignment: Int, dirtyOnly: Bool) -> Int? {
+    let free = mallow_region_free(self)
+    let dirty = mallow_region_dirty(self)
+    let limit = Int(pointee.slices)
+    if count == 1 && alignment == 1 {
+      for index in 0..<Int(MALLOW_BITMAP_WORDS) {
+        let candidates = dirtyOnly ? free[index] & dirty[index] : free[index]
+        if candidates != 0 { return index &* 64 &+ candidates.trailingZeroBitCount }
+      }
+      return nil
+    }
+    let offset = Int(pointee.base &>> UInt64(MALLOW_SLICE_SHIFT)) & (alignment &- 1)
+    var first = 1
+    while first &+ count <= limit {
+      if (first &+ offset) & (alignment &- 1) != 0 {
+        first = ((first &+ offset &+ alignment &- 1) & ~(alignment &- 1)) &- offset
+        continue
+      }
+      // Look from the run's end: the last taken slice rules out every start up to it.
+      var taken = -1
+      var bit = first &+ count &- 1
+      while bit >= first {
+        if bit & 63 == 63 && bit &- 63 >= first && free[bit &>> 6] == ~0 {
+          bit &-= 64
+          continue
+        }
+        if !test(free, bit) {
+          taken = bit
+          break
+        }
+        bit &-= 1
+      }
+      if taken < 0 { return first }
+      first = taken &+ 1
+    }
+    return nil
+  }
+}
+
+/// Takes `count` slices in a row, aligned to `alignment` slices. Their memory is zero where their dirty bit is clear.
+/// - Returns: nil where the system gives no more memory. The main lock must not be held.
+func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
+  acquire(mallow_main_lock())
+  defer { release(mallow_main_lock()) }
+  if count == 1 && alignment == 1 && mallow_state.dirty_free != 0 {
+    var candidate = firstRegion()
+    while let region = candidate {
+      if region.pointee.dirty_free_slices != 0, let first = region.findRun(1, alignment: 1, dirtyOnly: true) {
+        return take(region, first, 1)
+      }
+      candidate = region.next
+    }
+  }
+  var candidate = firstRegion()
+  while let region = candidate {
+    if region.pointee.free_slices >= UInt32(count), let first = region.findRun(count, alignment: alignment, dirtyOnly: false) {
+      return take(region, first, count)
+    }
+    candidate = region.next
+  }
+  guard let region = mapRegion(atLeast: count &+ alignment &- 1), let first = region.findRun(count, alignment: alignment, dirtyOnly: false)
+  else { return nil }
+  return take(region, first, count)
+}
+
+private func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
+  let dirty = dirtyCount(region, first, count)
+  clear(mallow_region_free(region), from: first, count: count)
+  clear(mallow_region_stale(region), from: first, count: count)
+  region.pointee.free_slices &-= UInt32(count)
+  region.pointee.dirty_free_slices &-= UInt32(dirty)
+  mallow_state.dirty_free &-= UInt64(dirty)
+  return SliceRun(region: region, first: first, count: count)
+}
+
+private func dirtyCount(_ region: Region, _ first: Int, _ count: Int) -> Int {
+  var dirty = 0
+  for bit in first..<(first &+ count) where test(mallow_region_dirty(region), bit) { dirty &+= 1 }
+  return dirty
+}
+
+/// Whether the slices' memory is known to be zero since nothing ever wrote to it.
+func isClean(_ region: Region, _ first: Int, _ count: Int) -> Bool {
+  dirtyCount(region, first, count) == 0
+}
+
+/// Zeroes the first `size` bytes of a run, touching only slices that may hold something else.
+func zero(_ run: SliceRun, size: UInt64) {
+  var offset: UInt64 = 0
+  var slice = run.first
+  while offset < size {
+    let length = size &- offset < sliceSize ? size &- offset : sliceSize
+    if test(mallow_region_dirty(run.region), slice) { memset(rawPointer(run.start &+ offset), 0, Int(length)) }
+    offset &+= sliceSize
+    slice &+= 1
+  }
+}
+
+/// Gives slices back to their region. Their descriptors must say free already.
+/// - Parameters:
+///   - touched: bytes from the run's start that may be resident; the rest was never written.
+///   - aged: they have been out of use for a while already, and need not wait for the purge delay.
+func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) {
+  acquire(mallow_main_lock())
+  let touchedSlices = Int((touched &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
+  set(mallow_region_dirty(run.region), from: run.first, count: touchedSlices < run.count ? touchedSlices : run.count)
+  let dirty = dirtyCount(run.region, run.first, run.count)
+  set(mallow_region_free(run.region), from: run.first, count: run.count)
+  run.region.pointee.free_slices &+= UInt32(run.count)
+  run.region.pointee.dirty_free_slices &+= UInt32(dirty)
+  if !aged { run.region.pointee.last_free = milliseconds() }
+  mallow_state.dirty_free &+= UInt64(dirty)
+  release(mallow_main_lock())
+}
+
+/// Extends a run by `extra` slices where the ones behind it are free.
+func growSlices(_ run: SliceRun, by extra: Int) -> Bool {
+  acquire(mallow_main_lock())
+  defer { release(mallow_main_lock()) }
+  let first = run.first &+ run.count
+  guard first &+ extra <= Int(run.region.pointee.slices) else { return false }
+  for bit in first..<(first &+ extra) where !test(mallow_region_free(run.region), bit) { return false }
+  _ = take(run.region, first, extra)
+  return true
+}

@@ -1,0 +1,38 @@
+// Size classes: multiples of 16 bytes up to 256, then eight to each doubling up to 64 KiB, so that above 256 bytes no block
+// is more than an eighth larger than what was asked for.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+@usableFromInline let smallestBlock: UInt64 = 16
+/// Requests up to this many bytes find their page through ``mallow_heap/direct``.
+@usableFromInline let directLimit: UInt64 = 1024
+/// Requests up to this many bytes come from pages of equal blocks, larger ones are spans of slices.
+@usableFromInline let largestBlock: UInt64 = 65536
+/// Requests above this many bytes get a mapping of their own.
+@usableFromInline let largestSpan: UInt64 = 16 << 20
+/// Larger requests fail: the difference of two pointers into one block must fit `ptrdiff_t`.
+@usableFromInline let largestRequest = UInt64(Int64.max)
+
+/// The class whose blocks are the smallest that hold `size` bytes.
+/// - Parameter size: at most ``largestBlock`` bytes.
+@inline(__always) @usableFromInline
+func sizeClass(of size: UInt64) -> Int {
+  if size <= 256 { return size == 0 ? 0 : Int((size &- 1) &>> 4) }
+  let last = size &- 1
+  let doubling = 63 &- last.leadingZeroBitCount
+  return 16 &+ (doubling &- 8) &* 8 &+ Int((last &>> UInt64(truncatingIfNeeded: doubling &- 3)) & 7)
+}
+
+/// The bytes of a block of class `index`.
+@inline(__always) @usableFromInline
+func blockSize(ofClass index: Int) -> UInt64 {
+  if index < 16 { return UInt64(index &+ 1) &* 16 }
+  let doubling = 8 &+ (index &- 16) / 8
+  return UInt64(9 &+ (index &- 16) % 8) &<< UInt64(doubling &- 3)
+}
+
+/// Slices of a page of class `index`: small blocks share one slice, larger ones eight.
+@inline(__always)
+func sliceCount(ofClass index: Int) -> Int {
+  blockSize(ofClass: index) <= 8192 ? 1 : 8
+}

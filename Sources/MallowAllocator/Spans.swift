@@ -1,0 +1,217 @@
+// Blocks of more than 64 KiB: whole slices of a region, or above 16 MiB a mapping of their own.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+/// A block of whole slices or of a mapping of its own; 0 where there is no memory.
+func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool) -> UInt64 {
+  let block: UInt64
+  if size <= largestSpan && alignment <= largestSpan {
+    let slices = Int((size &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
+    guard let run = allocateSlices(max(slices, 1), alignment: max(Int(alignment &>> UInt64(MALLOW_SLICE_SHIFT)), 1)) else { return 0 }
+    if zeroed { zero(run, size: size) }
+    let page = run.page
+    describe(page, requested: size)
+    page.pointee.slices = UInt16(run.count)
+    markTails(run)
+    mallow_publish()
+    page.pointee.kind = UInt8(MALLOW_PAGE_SPAN)
+    page.pointee.owner = heap.address
+    block = run.start
+  } else {
+    block = allocateHuge(heap, size, alignment: alignment)
+    if block == 0 { return 0 }
+  }
+  heap.pointee.span_allocations &+= 1
+  return block
+}
+
+/// Fills a single block's descriptor in, its kind and owner excepted.
+private func describe(_ page: Page, requested: UInt64) {
+  page.pointee.free = 0
+  page.pointee.local_free = requested
+  page.pointee.remote_free = 0
+  page.pointee.reciprocal = 0
+  page.pointee.block_size = UInt32(truncatingIfNeeded: roundUp(max(requested, 1), to: mallow_state.kernel_page))
+  page.pointee.used = 1
+  page.pointee.carved = 1
+  page.pointee.capacity = 1
+  page.pointee.size_class = UInt8(MALLOW_CLASS_COUNT)
+  page.pointee.next = 0
+  page.pointee.previous = 0
+}
+
+/// A block with a mapping of its own, aligned to 64 MiB so that its descriptor is found like any other's.
+private func allocateHuge(_ heap: Heap, _ size: UInt64, alignment: UInt64) -> UInt64 {
+  if size > 1 &<< UInt64(MALLOW_ADDRESS_BITS) || alignment > 1 &<< UInt64(MALLOW_ADDRESS_BITS &- 1) { return 0 }
+  let usable = roundUp(max(size, 1), to: mallow_state.kernel_page)
+  let listed = alignment >= regionSize
+  let offset = listed ? 0 : max(alignment, sliceSize)
+  let mapped = offset &+ usable
+  acquire(mallow_main_lock())
+  defer { release(mallow_main_lock()) }
+  guard let record = freeRecord() else { return 0 }
+  let base = mapAligned(mapped, alignment: listed ? alignment : regionSize)
+  if base == 0 || (base &+ mapped) &>> UInt64(MALLOW_ADDRESS_BITS) != 0 {
+    if base != 0 { unmapMemory(base, mapped) }
+    return 0
+  }
+  let block = base &+ offset
+  record.pointee.mapped = mapped
+  record.pointee.kind = UInt32(listed ? MALLOW_MAP_HUGE_ALIGNED : MALLOW_MAP_HUGE)
+  record.pointee.slices = 0
+  record.pointee.block = block
+  let page: Page
+  if listed {
+    page = mallow_region_aligned_page(record)
+  } else {
+    let meta = Page(at: base)
+    meta.pointee.kind = UInt8(MALLOW_PAGE_META)
+    meta.pointee.owner = UInt64(UInt(bitPattern: record))
+    page = Page(ofSliceAt: block)
+  }
+  describe(page, requested: size)
+  page.pointee.kind = UInt8(MALLOW_PAGE_HUGE)
+  page.pointee.owner = heap.address
+  mallow_publish()
+  record.pointee.base = base
+  markMap(record)
+  return block
+}
+
+/// A record that is not in use, a new one if need be. The main lock must be held.
+private func freeRecord() -> Region? {
+  var candidate = firstRegion()
+  while let record = candidate {
+    if record.pointee.base == 0 { return record }
+    candidate = record.next
+  }
+  guard let record = Region(bitPattern: UInt(allocateMetadata(UInt64(MemoryLayout<mallow_region>.size)))) else { return nil }
+  link(record)
+  return record
+}
+
+/// Enters a huge block's mapping in the region map.
+private func markMap(_ record: Region) {
+  let map = mallow_map()
+  let first = Int(record.pointee.base &>> UInt64(MALLOW_REGION_SHIFT))
+  let last = Int((record.pointee.base &+ record.pointee.mapped &- 1) &>> UInt64(MALLOW_REGION_SHIFT))
+  let isListed = record.pointee.kind == UInt32(MALLOW_MAP_HUGE_ALIGNED)
+  for slot in first...last {
+    map[slot] = UInt8(isListed ? MALLOW_MAP_HUGE_ALIGNED : slot == first ? MALLOW_MAP_HUGE : MALLOW_MAP_HUGE_TAIL)
+  }
+}
+
+private func clearMap(base: UInt64, size: UInt64) {
+  for slot in Int(base &>> UInt64(MALLOW_REGION_SHIFT))...Int((base &+ size &- 1) &>> UInt64(MALLOW_REGION_SHIFT)) {
+    mallow_map()[slot] = UInt8(MALLOW_MAP_FOREIGN)
+  }
+}
+
+/// The record of a huge block, or nil where `block` is no such block's first address.
+func hugeRecord(_ block: UInt64, kind: UInt8) -> Region? {
+  if kind == UInt8(MALLOW_MAP_HUGE) {
+    let record = region(containing: block)
+    return record.pointee.block == block ? record : nil
+  }
+  acquire(mallow_main_lock())
+  defer { release(mallow_main_lock()) }
+  var candidate = firstRegion()
+  while let record = candidate {
+    if record.pointee.base == block && record.pointee.kind == UInt32(MALLOW_MAP_HUGE_ALIGNED) { return record }
+    candidate = record.next
+  }
+  return nil
+}
+
+/// The usable bytes of a huge block.
+func usableSize(_ record: Region) -> UInt64 {
+  record.pointee.base &+ record.pointee.mapped &- record.pointee.block
+}
+
+/// The descriptor of a huge block.
+func hugePage(_ record: Region) -> Page {
+  if record.pointee.kind == UInt32(MALLOW_MAP_HUGE_ALIGNED) { return mallow_region_aligned_page(record) }
+  return Page(ofSliceAt: record.pointee.block)
+}
+
+func freeHuge(_ record: Region) {
+  let saved = __errno_location().pointee
+  acquire(mallow_main_lock())
+  let base = record.pointee.base
+  let size = record.pointee.mapped
+  clearMap(base: base, size: size)
+  record.pointee.base = 0
+  record.pointee.block = 0
+  unmapMemory(base, size)
+  release(mallow_main_lock())
+  mallow_add(mallow_span_frees(), 1)
+  __errno_location().pointee = saved
+}
+
+func freeSpan(_ page: Page) {
+  releaseRun(page, touched: UInt64(page.pointee.block_size))
+  mallow_add(mallow_span_frees(), 1)
+}
+
+/// Changes a span's size where it lies.
+/// - Returns: false where it must move.
+func resizeSpan(_ page: Page, to size: UInt64) -> Bool {
+  let needed = Int((max(size, 1) &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
+  let has = Int(page.pointee.slices)
+  if size > largestSpan || needed &* 2 < has || size <= largestBlock { return false }
+  if needed > has {
+    let start = page.start
+    let region = region(containing: start)
+    let run = SliceRun(region: region, first: Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT)), count: has)
+    guard growSlices(run, by: needed &- has) else { return false }
+    for distance in has..<needed {
+      (page + distance).pointee.owner = 0
+      (page + distance).pointee.slices = UInt16(distance)
+      (page + distance).pointee.kind = UInt8(MALLOW_PAGE_TAIL)
+    }
+    page.pointee.slices = UInt16(needed)
+  }
+  page.pointee.local_free = size
+  // Never less than before: what was in use may be resident.
+  page.pointee.block_size = max(page.pointee.block_size, UInt32(roundUp(size, to: mallow_state.kernel_page)))
+  return true
+}
+
+/// Grows or shrinks a huge block by remapping it.
+/// - Returns: the block's address afterwards, or 0 where it could not be done: the block is as it was.
+func resizeHuge(_ heap: Heap, _ record: Region, to size: UInt64) -> UInt64 {
+  let block = record.pointee.block
+  if record.pointee.kind != UInt32(MALLOW_MAP_HUGE) || size <= largestSpan || size > 1 &<< UInt64(MALLOW_ADDRESS_BITS) { return 0 }
+  let page = hugePage(record)
+  let offset = block &- record.pointee.base
+  let mapped = offset &+ roundUp(size, to: mallow_state.kernel_page)
+  if mapped == record.pointee.mapped {
+    page.pointee.local_free = size
+    return block
+  }
+  acquire(mallow_main_lock())
+  defer { release(mallow_main_lock()) }
+  let base = record.pointee.base
+  let old = record.pointee.mapped
+  var new = base
+  if mallow_mremap(pointer(base), Int(old), Int(mapped), 0) == mallow_map_failed() {
+    // It can't grow where it is: move its pages, without copying, to an aligned place where it can.
+    new = mapAligned(mapped, alignment: regionSize)
+    if new == 0 { return 0 }
+    if (new &+ mapped) &>> UInt64(MALLOW_ADDRESS_BITS) != 0
+      || mallow_mremap_to(pointer(base), Int(old), Int(mapped), pointer(new)) == mallow_map_failed()
+    {
+      unmapMemory(new, mapped)
+      return 0
+    }
+  }
+  clearMap(base: base, size: old)
+  record.pointee.mapped = mapped
+  record.pointee.block = new &+ offset
+  record.pointee.base = new
+  markMap(record)
+  let moved = hugePage(record)
+  moved.pointee.local_free = size
+  moved.pointee.block_size = UInt32(truncatingIfNeeded: roundUp(size, to: mallow_state.kernel_page))
+  return new &+ offset
+}

@@ -1,0 +1,128 @@
+// One heap for each thread. A heap outlives its thread, with all its pages: the next new thread takes it over.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+func firstHeap() -> Heap? { Heap(bitPattern: UInt(mallow_introspection.heaps)) }
+
+extension UnsafeMutablePointer where Pointee == mallow_heap {
+  var next: Heap? { Heap(bitPattern: UInt(pointee.next)) }
+
+  func changeState(from old: Int32, to new: Int32) -> Bool {
+    var expected = UInt64(old)
+    return mallow_compare_exchange(mallow_heap_state(self), &expected, UInt64(new))
+  }
+}
+
+/// The running thread's heap; nil where there is no memory for one.
+func currentHeap() -> Heap? {
+  let heap: Heap = mallow_thread_heap
+  return heap.isEmptyHeap ? adoptHeap() : heap
+}
+
+@inline(never)
+private func adoptHeap() -> Heap? {
+  if mallow_load32(mallow_initialized()) != 2 { initialize() }
+  guard let heap = orphan() ?? makeHeap() else { return nil }
+  heap.pointee.thread = threadID()
+  mallow_thread_heap = heap
+  if mallow_state.key_ready != 0 { pthread_setspecific(mallow_state.key, heap) }
+  return heap
+}
+
+private func orphan() -> Heap? {
+  var candidate = firstHeap()
+  while let heap = candidate {
+    if heap.pointee.state == UInt64(MALLOW_HEAP_ORPHAN) && heap.changeState(from: MALLOW_HEAP_ORPHAN, to: MALLOW_HEAP_LIVE) {
+      return heap
+    }
+    candidate = heap.next
+  }
+  return nil
+}
+
+private func makeHeap() -> Heap? {
+  acquire(mallow_main_lock())
+  defer { release(mallow_main_lock()) }
+  let record = allocateMetadata(UInt64(MemoryLayout<mallow_heap>.size))
+  guard let heap = Heap(bitPattern: UInt(record)) else { return nil }
+  let direct = mallow_heap_direct(heap)
+  let current = mallow_heap_current(heap)
+  for index in 0..<Int(MALLOW_DIRECT_COUNT) { direct[index] = mallow_no_page().address }
+  for index in 0..<Int(MALLOW_CLASS_COUNT) { current[index] = mallow_no_page().address }
+  heap.pointee.random = mallow_introspection.key &+ record &* 0x9E37_79B9_7F4A_7C15 | 1
+  for index in 0...Int(MALLOW_CLASS_COUNT) { mallow_heap_until_sample(heap)[index] = nextSample(heap) }
+  heap.pointee.slow_only = mallow_introspection.hardened != 0 || mallow_introspection.profile == UInt32(MALLOW_PROFILE_FULL) ? 1 : 0
+  heap.pointee.last_tick = milliseconds()
+  heap.pointee.state = UInt64(MALLOW_HEAP_LIVE)
+  heap.pointee.next = mallow_introspection.heaps
+  mallow_publish()
+  mallow_introspection.heaps = record
+  return heap
+}
+
+/// The destructor of the thread-specific key: gives the running thread's heap up. The thread may allocate again afterwards, from
+/// other destructors: it then takes a heap anew, and comes here anew.
+@c(mallow_thread_ended)
+func threadEnded(_ value: UnsafeMutableRawPointer?) {
+  let heap: Heap = mallow_thread_heap
+  if heap.isEmptyHeap { return }
+  heap.pointee.in_slow_path &+= 1
+  emptyQuarantine(heap)
+  tidy(heap, pagesPerQueue: .max)
+  heap.pointee.in_slow_path &-= 1
+  mallow_thread_heap = mallow_no_heap()
+  heap.pointee.thread = 0
+  mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
+}
+
+private func emptyQuarantine(_ heap: Heap) {
+  for slot in 0..<Int(MALLOW_QUARANTINE_COUNT) {
+    let block = mallow_heap_quarantine(heap)[slot]
+    mallow_heap_quarantine(heap)[slot] = 0
+    if block != 0 { releaseFromQuarantine(block) }
+  }
+}
+
+/// A block was freed into a heap without a thread: every so often its empty pages are given back.
+func noteOrphanFree(_ heap: Heap) {
+  if heap.pointee.orphan_frees & 255 == 255 { tidyOrphan(heap, pagesPerQueue: 16) }
+  heap.pointee.orphan_frees &+= 1  // a lost count does no harm
+}
+
+/// Gives an orphan's empty pages back, unless a new thread takes the heap at this moment.
+func tidyOrphan(_ heap: Heap, pagesPerQueue: Int) {
+  guard heap.changeState(from: MALLOW_HEAP_ORPHAN, to: MALLOW_HEAP_CLAIMED) else { return }
+  heap.pointee.in_slow_path &+= 1
+  tidy(heap, pagesPerQueue: pagesPerQueue)
+  heap.pointee.in_slow_path &-= 1
+  mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
+}
+
+/// Tidies all orphans, and finds heaps whose threads ended without telling: they allocated after their last destructor.
+func tidyOrphans() {
+  let saved = __errno_location().pointee
+  var candidate = firstHeap()
+  while let heap = candidate {
+    let thread = heap.pointee.thread
+    if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) && thread != 0 && thread != threadID() && !mallow_thread_exists(thread)
+      && heap.pointee.in_slow_path == 0
+    {
+      _ = heap.changeState(from: MALLOW_HEAP_LIVE, to: MALLOW_HEAP_ORPHAN)
+    }
+    tidyOrphan(heap, pagesPerQueue: .max)
+    candidate = heap.next
+  }
+  __errno_location().pointee = saved
+}
+
+/// Gives back all that can be given back, at once.
+/// - Returns: whether anything was.
+public func trim() -> Bool {
+  if let heap = currentHeap() {
+    heap.pointee.in_slow_path &+= 1
+    tidy(heap, pagesPerQueue: .max)
+    heap.pointee.in_slow_path &-= 1
+  }
+  tidyOrphans()
+  return purgeRegions(now: milliseconds(), all: true)
+}

@@ -1,0 +1,52 @@
+// From a process image to what the commands report of it.
+// SPDX-License-Identifier: Apache-2.0
+import Analyses
+import Heaps
+import ProcessImage
+import Symbols
+
+/// A target's heap with its symbols.
+struct Inspection {
+  let image: any ProcessImage
+  let heap: MallowHeap
+  let symbolizer: Symbolizer
+  let types: TypeNames
+
+  /// - Throws: ``Failure`` where the process does not run on Mallow.
+  init(_ image: any ProcessImage, files: SymbolFiles = SymbolFiles()) throws {
+    self.image = image
+    symbolizer = Symbolizer(image: image, files: files)
+    types = TypeNames(image: image, symbolizer: symbolizer)
+    guard let introspection = Self.introspection(of: image, symbolizer) else {
+      throw Failure(
+        "Process \(image.processID) does not run on Mallow's allocator: start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
+    }
+    heap = try MallowHeap(MemoryMirror(image), introspection: introspection)
+  }
+
+  /// The variable by which the allocator is found: in the preloaded library, or in a program that was linked with it.
+  private static func introspection(of image: any ProcessImage, _ symbolizer: Symbolizer) -> Address? {
+    let library = image.mappings.first { $0.name.hasSuffix("/libmallow.so") }?.name
+    return symbolizer.address(ofSymbol: "mallow_introspection", inModule: library ?? image.executable)
+  }
+
+  func leaks(suppressions: Suppressions) -> LeakReport {
+    var options = LeakSearch.Options()
+    options.suppressions = suppressions
+    return LeakSearch(heap, options: options).run(symbolizer: self, types: self)
+  }
+}
+
+extension Inspection: StackSymbolizing {
+  func frames(_ returnAddresses: [Address]) -> [StackFrame] {
+    returnAddresses.flatMap { address in
+      symbolizer.frames(for: address, isReturnAddress: true).map {
+        StackFrame(function: $0.function, file: $0.file, line: $0.line, module: $0.module, inlined: $0.inlined)
+      }
+    }
+  }
+}
+
+extension Inspection: TypeNaming {
+  func typeName(at address: Address, size: UInt64) -> String? { types.typeName(ofBlockAt: address, size: size)?.name }
+}
