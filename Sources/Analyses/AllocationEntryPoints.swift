@@ -21,6 +21,34 @@ extension StackFrame {
   /// Whether this frame only starts a program or thread.
   public var isStart: Bool { Self.startFunctions.contains { function == $0 || function.hasPrefix($0 + "@") } }
 
+  /// The function's name without template arguments and parameter types, for where there is little room:
+  /// `std::map<…>::operator[]()`. Short names, and such as have no balanced brackets, stay whole.
+  public var compactFunction: String {
+    guard function.count > 40 else { return function }
+    var result = ""
+    var closers: [Character] = []
+    for character in function {
+      if let closer = closers.last {
+        switch character {
+        case "<": closers.append(">")
+        case "(": closers.append(")")
+        case closer:
+          closers.removeLast()
+          if closers.isEmpty { result += closer == ">" ? "…>" : ")" }
+        default: break
+        }
+      } else if result.hasSuffix("operator") || character == "<" && result.hasSuffix("operator<") {
+        result.append(character)
+      } else if character == "<" || character == "(" {
+        result.append(character)
+        closers.append(character == "<" ? ">" : ")")
+      } else {
+        result.append(character)
+      }
+    }
+    return closers.isEmpty ? result : function
+  }
+
   private static let allocationFunctions: Set<Substring> = [
     "malloc", "calloc", "realloc", "reallocarray", "posix_memalign", "aligned_alloc", "memalign", "valloc", "pvalloc",
     "__libc_malloc", "__libc_calloc", "__libc_realloc", "__libc_memalign", "operator new", "operator new[]",
@@ -56,9 +84,12 @@ extension [StackFrame] {
     return result.isEmpty ? self : result
   }
 
-  /// The frame to name where only one can be: the innermost that has source of the program's own.
+  /// The frame to name where only one can be: the innermost that has source of the program's own, not of a library's headers.
   public func culprit(executable: String) -> StackFrame? {
     let trimmed = trimmed()
-    return trimmed.first { $0.module == executable && $0.file != nil } ?? trimmed.first { $0.file != nil } ?? trimmed.first
+    let own = trimmed.first { frame in
+      frame.module == executable && frame.file.map { !$0.hasPrefix("/usr/") } ?? false
+    }
+    return own ?? trimmed.first { $0.file != nil } ?? trimmed.first
   }
 }

@@ -12,6 +12,8 @@ struct BlockGraph {
   private(set) var starts: [Int] = [0]
   /// Nodes that hold a reference to themselves.
   private(set) var selfReferences: Set<UInt32> = []
+  /// Nodes whose first word points to a lost block, and so not to the description of a type: those the runtime keeps.
+  private(set) var untyped: BitSet
 
   /// - Parameter numbers: the numbers of the blocks.
   init(_ scanner: BlockScanner, numbers: BitSet) {
@@ -21,14 +23,17 @@ struct BlockGraph {
     blocks.reserveCapacity(numbers.count)
     heap.forEachBlock(in: numbers) { blocks.append($0) }
     self.blocks = blocks
+    untyped = BitSet(capacity: blocks.count)
     starts.reserveCapacity(blocks.count + 1)
     for (node, block) in blocks.enumerated() {
       let first = targets.count
       _ = scanner.forEachTarget(of: block) { offset, word, target in
+        let other = target == block ? node : ranks.rank(of: heap.number(of: target))
+        if offset == 0 && other != nil { untyped.insert(node) }
         if target == block {
           // The first two words of an empty list, and a string's pointer to its own buffer, are no cycles of references.
           if offset >= 16, heap.address(of: block).rawValue == word { selfReferences.insert(UInt32(node)) }
-        } else if let other = ranks.rank(of: heap.number(of: target)) {
+        } else if let other {
           let other = UInt32(other)
           if targets.count == first || targets[targets.count - 1] != other { targets.append(other) }
         }

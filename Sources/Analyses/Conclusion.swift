@@ -5,12 +5,12 @@ import Heaps
 /// The conclusion of a run, in one or two plain sentences.
 public func conclusion(for run: RunSummary) -> [String] {
   var sentences: [String] = []
-  if !run.diagnoses.isEmpty { sentences.append(damageSentence) }
+  if !run.diagnoses.isEmpty { sentences.append(damageSentence) } else if let sentence = crashSentence(run) { sentences.append(sentence) }
   if let leaks = run.leaks {
     sentences += leakSentences(leaks, executable: run.target.executable, profile: run.profile)
   }
   if sentences.count < 2, run.leaks?.leaks.blocks ?? 0 == 0, let sentence = holderSentence(run) { sentences.append(sentence) }
-  if sentences.isEmpty { sentences.append("Nothing was found that needs attention.") }
+  if sentences.isEmpty { sentences.append("Leaks were not searched for.") }
   return Array(sentences.prefix(2))
 }
 
@@ -22,6 +22,17 @@ public func conclusion(for leaks: LeakReport, target: Target, profile: MallowHea
 private let damageSentence =
   "The heap is damaged, so the program has written beyond a block or to a freed one: run it with MALLOW_HARDEN=1 to be told where."
 
+private func crashSentence(_ run: RunSummary) -> String? {
+  switch run.exit {
+  case .signal(4), .signal(6), .signal(7), .signal(11):
+    return "The program crashed: run it with MALLOW_HARDEN=1 to see whether it misused memory, and where."
+  case .signal(9):
+    let peak = run.peakResident.map { " It had \(byteText($0)) at its peak." } ?? ""
+    return "The program was killed with SIGKILL, as the kernel does when memory runs out.\(peak)"
+  default: return nil
+  }
+}
+
 private func leakSentences(_ report: LeakReport, executable: String, profile: MallowHeap.Profile) -> [String] {
   guard report.leaks.blocks > 0 else {
     return [report.suppressed.blocks == 0 ? "Nothing leaked." : "Nothing leaked but what is suppressed."]
@@ -32,7 +43,7 @@ private func leakSentences(_ report: LeakReport, executable: String, profile: Ma
   guard let top = roots.max(by: { $0.weight < $1.weight }) else { return ["\(lost)."] }
   let sameCycle = roots.filter { top.cycle != nil && $0.cycle == top.cycle }
   let weight = sameCycle.isEmpty ? top.weight : sameCycle.reduce(0) { $0 + $1.weight }
-  let share = weight >= report.leaks.bytes ? "all" : "\(shareText(weight, of: report.leaks.bytes)) of them"
+  let share = weight >= report.leaks.bytes ? "all" : "\(shareText(weight, of: report.leaks.bytes)) of the bytes"
 
   if let cycle = top.cycle {
     // Groups of other stacks may belong to the same cycles.
@@ -66,7 +77,8 @@ private func holderSentence(_ run: RunSummary) -> String? {
 
 /// A frame in a sentence: `lose() at leak_large.c:4`.
 private func place(_ frame: StackFrame) -> String {
-  let name = frame.function.contains("(") ? frame.function : frame.function + "()"
+  let function = frame.compactFunction
+  let name = function.contains("(") ? function : function + "()"
   guard let file = frame.fileName else { return "\(name) in \(frame.moduleName)" }
   return "\(name) at \(file)" + (frame.line.map { ":\($0)" } ?? "")
 }

@@ -56,6 +56,7 @@ struct LeakGrouping {
   }
 
   private func typeName(of node: Int) -> String? {
+    if graph.untyped.contains(node) { return nil }
     let block = graph.blocks[node]
     return types?.typeName(at: heap.address(of: block), size: heap.usableSize(of: block))
   }

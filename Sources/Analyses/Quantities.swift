@@ -3,7 +3,7 @@
 
 /// Bytes in binary units: `512 bytes`, `9.4 KiB`, `15.0 MiB`.
 public func byteText(_ bytes: UInt64) -> String {
-  if bytes < 1024 { return bytes == 1 ? "1 byte" : "\(bytes) bytes" }
+  if bytes < 1024 { return countText(bytes, "byte") }
   var unit: UInt64 = 1024
   var names = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"][...]
   while true {
@@ -48,9 +48,10 @@ public func durationText(_ seconds: Double) -> String {
   return "\(whole / 3600) h \(two(whole % 3600 / 60)) min"
 }
 
-/// A share: `61%`, and `under 1%` where rounding would hide it.
+/// A share: `61%`, and `<1%` or `>99%` where rounding would hide something.
 public func shareText(_ part: UInt64, of whole: UInt64) -> String {
   guard whole > 0 else { return "0%" }
   let percent = (Double(part) / Double(whole) * 100).rounded()
-  return part > 0 && percent < 1 ? "<1%" : "\(Int(min(percent, 100)))%"
+  if part > 0 && percent < 1 { return "<1%" }
+  return part < whole && percent >= 100 ? ">99%" : "\(Int(min(percent, 100)))%"
 }

@@ -26,7 +26,9 @@ struct Roots {
   }
 
   static func mayHoldPointers(_ mapping: Mapping) -> Bool {
-    guard mapping.isReadable, mapping.isWritable else { return false }
+    guard mapping.isReadable else { return false }
+    // Anonymous memory that can't be written to may have been filled before it was protected.
+    guard mapping.isWritable || mapping.inode == 0 && !mapping.isExecutable && mapping.name.isEmpty else { return false }
     let name = mapping.name
     if name.hasSuffix("/libmallow.so") || name == "[vvar]" || name == "[vdso]" || name == "[vsyscall]" { return false }
     if name.hasPrefix("/dev/") {

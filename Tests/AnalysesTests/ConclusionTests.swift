@@ -25,7 +25,14 @@ import Testing
   @Test func nothingLost() {
     #expect(run(LeakReport()) == ["Nothing leaked."])
     #expect(run(LeakReport(suppressed: BlockCount(blocks: 1, bytes: 8))) == ["Nothing leaked but what is suppressed."])
-    #expect(run(nil) == ["Nothing was found that needs attention."])
+    #expect(run(nil) == ["Leaks were not searched for."])
+  }
+
+  @Test func crashesComeFirst() {
+    #expect(run(nil) { $0.exit = .signal(11) }.first?.contains("MALLOW_HARDEN=1") == true)
+    let killed = run(nil) { $0.exit = .signal(9); $0.peakResident = 3 << 30 }
+    #expect(killed == ["The program was killed with SIGKILL, as the kernel does when memory runs out. It had 3.0 GiB at its peak."])
+    #expect(run(LeakReport()) { $0.exit = .signal(15) } == ["Nothing leaked."])
   }
 
   @Test func lostBlocksNameTheirPlace() {
@@ -53,7 +60,7 @@ import Testing
     ]
     #expect(
       run(LeakReport(leaks: BlockCount(blocks: 2, bytes: 4000), groups: groups))
-        == ["2 blocks (3.9 KiB) were lost, 75% of them from a() at a.c:1: free them."])
+        == ["2 blocks (3.9 KiB) were lost, 75% of the bytes from a() at a.c:1: free them."])
   }
 
   @Test func cyclesAskForAWeakReference() {
@@ -108,7 +115,7 @@ import Testing
   }
 
   @Test(arguments: [
-    (0, "0 bytes"), (1, "1 byte"), (1023, "1023 bytes"), (1024, "1.0 KiB"), (9626, "9.4 KiB"), (15_728_640, "15.0 MiB"),
+    (0, "0 bytes"), (1, "1 byte"), (1023, "1,023 bytes"), (1024, "1.0 KiB"), (9626, "9.4 KiB"), (15_728_640, "15.0 MiB"),
     (1_048_575, "1.0 MiB"), (4_402_341_478, "4.1 GiB"), (.max, "16.0 EiB"),
   ] as [(UInt64, String)]) func bytes(bytes: UInt64, text: String) {
     #expect(byteText(bytes) == text)
@@ -125,6 +132,6 @@ import Testing
     #expect([0, 999, 1000, 1_234_567, -1234].map { numberText($0) } == ["0", "999", "1,000", "1,234,567", "-1,234"])
     #expect(countText(1, "block") == "1 block")
     #expect(countText(2, "entry", "entries") == "2 entries")
-    #expect([shareText(1, of: 1000), shareText(61, of: 100), shareText(5, of: 0), shareText(0, of: 9)] == ["<1%", "61%", "0%", "0%"])
+    #expect([shareText(1, of: 1000), shareText(61, of: 100), shareText(5, of: 0), shareText(0, of: 9), shareText(999, of: 1000)] == ["<1%", "61%", "0%", "0%", ">99%"])
   }
 }

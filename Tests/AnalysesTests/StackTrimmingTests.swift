@@ -48,9 +48,22 @@ struct BuiltHeapWithDamage {
     #expect(stack.trimmed().map(\.function) == ["f"])
   }
 
+  @Test(arguments: [
+    ("short<int>(char)", "short<int>(char)"),
+    ("std::map<std::string, std::vector<int> >::operator[](std::string const&)", "std::map<…>::operator[]()"),
+    ("std::ostream& std::operator<< <std::char_traits<char> >(std::ostream&)", "std::ostream& std::operator<< <…>()"),
+    ("Server.accept(connection:from:withTimeout:andOptions:)", "Server.accept()"),
+    ("bool operator<(Some::Very::Long::Name const&, Other const&)", "bool operator<()"),
+    ("Comparator::operator()(Some::Very::Long::Name const&, int) const", "Comparator::operator()() const"),
+    ("a name that is cut off in its arguments (int, unsigned", "a name that is cut off in its arguments (int, unsigned"),
+  ]) func longNamesAreMadeCompact(name: String, compact: String) {
+    #expect(StackFrame(function: name).compactFunction == compact)
+  }
+
   @Test func theCulpritHasSourceOfTheProgram() {
     let stack = [
       StackFrame(function: "strdup", file: "strdup.c", line: 42, module: "/lib/libc.so.6"),
+      StackFrame(function: "std::string::string()", file: "/usr/include/c++/12/string", line: 9, module: "/bin/a"),
       StackFrame(function: "name", file: "/src/name.c", line: 7, module: "/bin/a"),
     ]
     #expect(stack.culprit(executable: "/bin/a")?.function == "name")

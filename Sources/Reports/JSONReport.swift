@@ -1,0 +1,23 @@
+// Reports for programs. The keys are part of the command's interface; new ones may be added.
+// SPDX-License-Identifier: Apache-2.0
+import Analyses
+import FoundationEssentials
+import Heaps
+
+/// JSON reports (RFC 8259): one object, its keys sorted. Addresses are strings such as `"0x7f00"`, sizes plain bytes.
+public enum JSONReport {
+  public static func run(_ run: RunSummary) throws -> String { try encode(RunDocument(run)) }
+
+  public static func leaks(_ summary: LeaksSummary) throws -> String { try encode(LeaksDocument(summary)) }
+
+  private static func encode(_ document: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+    return try String(decoding: encoder.encode(document), as: UTF8.self) + "\n"
+  }
+}
+
+let schema = "mallow/1"
+
+/// Milliseconds or seconds to three places: more would be noise.
+func rounded(_ value: Double) -> Double { value.isFinite ? (value * 1000).rounded() / 1000 : 0 }
