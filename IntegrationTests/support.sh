@@ -1,0 +1,179 @@
+# shellcheck shell=bash
+# Shared by all topics: counting checks, running programs on the library, servers, users, ports, and cleaning up.
+# SPDX-License-Identifier: Apache-2.0
+
+set -u -o pipefail
+ulimit -c 0
+export LC_ALL=C
+
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+topic=$(cd "$(dirname "$0")" && pwd)
+repository=$(dirname "$tests")
+quick=0
+[ "${1:-}" = --quick ] && quick=1
+
+passed=0
+failed=0
+servers=()
+work=$(mktemp -d "${TMPDIR:-/tmp}/mallow-integration.XXXXXX")
+chmod 755 "$work"
+
+clean_up() {
+  local pid
+  for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+  rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+# A copy, so that other users can read it too, and a build that runs meanwhile does not change it.
+MALLOW_LIBRARY=${MALLOW_LIBRARY:-$repository/.build/release/libmallow.so}
+if ! [ -r "$MALLOW_LIBRARY" ]; then
+  echo "There is no $MALLOW_LIBRARY: build it with 'swift build -c release' or name one by MALLOW_LIBRARY." >&2
+  exit 2
+fi
+library=$work/libmallow.so
+install -m 755 "$MALLOW_LIBRARY" "$library"
+
+# The first of two values in a quick run, the second in a full one.
+pick() { if [ "$quick" = 1 ]; then echo "$1"; else echo "$2"; fi; }
+
+ok() { passed=$((passed + 1)); echo "ok   $1"; }
+fail() { failed=$((failed + 1)); echo "FAIL $1: $2"; }
+skip() { echo "skip $1: $2"; }
+
+finish() {
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ]
+  exit
+}
+
+# Seconds that a program may take.
+limit=120
+plain() { timeout --kill-after=5 "$limit" "$@"; }
+on_mallow() { timeout --kill-after=5 "$limit" env LD_PRELOAD="$library" "$@"; }
+
+# Runs a command with its output in a file, without the shell's own words on how it died.
+quietly() {
+  local output=$1
+  shift
+  { "$@" >"$output" 2>&1; } 2>/dev/null
+}
+
+how_it_ended() {
+  case $1 in
+    124 | 137) echo "still running after $limit s" ;;
+    129 | 1[3-5]?) echo "killed by SIG$(kill -l "$1")" ;;
+    *) echo "exit code $1" ;;
+  esac
+}
+
+# check NAME COMMAND…: passes where the command succeeds. The end of its output is the reason where it does not.
+check() {
+  local name=$1 status=0
+  shift
+  quietly "$work/check.log" "$@" || status=$?
+  if [ "$status" = 0 ]; then
+    ok "$name"
+  else
+    fail "$name" "$(how_it_ended "$status"): $(tail -n 3 "$work/check.log" | cut -c 1-300 | tr '\n' ' ')"
+  fi
+  return "$status"
+}
+
+# same NAME EXPECTED ACTUAL: passes where two files are equal and not empty.
+same() {
+  if ! [ -s "$2" ]; then
+    fail "$1" "the run without the library gave no output"
+  elif cmp -s "$2" "$3"; then
+    ok "$1"
+  else
+    fail "$1" "output differs: $(diff "$2" "$3" | head -n 3 | cut -c 1-200 | tr '\n' ' ')"
+  fi
+}
+
+# same_output NAME COMMAND…: runs a command without and with the library; both must succeed and print the same.
+same_output() {
+  local name=$1 status=0
+  shift
+  if ! quietly "$work/expected" plain "$@"; then
+    fail "$name" "does not run without the library: $(tail -n 1 "$work/expected")"
+    return
+  fi
+  quietly "$work/actual" on_mallow "$@" || status=$?
+  if [ "$status" != 0 ]; then
+    fail "$name" "$(how_it_ended "$status"): $(tail -n 2 "$work/actual" | tr '\n' ' ')"
+    return
+  fi
+  same "$name" "$work/expected" "$work/actual"
+}
+
+# compile SOURCE [OPTION…]: builds a test program into the work folder, named like its source without the suffix. Builtin
+# knowledge of malloc is off, or the compiler would drop the very calls under test.
+compile() {
+  local source=$1 name=${1##*/}
+  shift
+  local compiler=(gcc -std=gnu11)
+  case $source in *.cpp) compiler=(g++ -std=c++17) ;; esac
+  "${compiler[@]}" -O1 -g -fno-builtin -Wall -Wextra -I"$tests" "$source" -o "$work/${name%.*}" -pthread "$@" && return
+  echo "$source does not compile" >&2
+  exit 2
+}
+
+# run_cases PROGRAM [WRAPPER…]: a check for each case that a program made with cases.h lists, each in a process of its own.
+run_cases() {
+  local program=$work/$1 name title
+  shift
+  while IFS=$'\t' read -r name title; do
+    local status=0
+    quietly "$work/case.log" on_mallow "$@" "$program" "$name" || status=$?
+    case $status in
+      0) ok "$title" ;;
+      77) skip "$title" "$(tail -n 1 "$work/case.log")" ;;
+      *) fail "$title" "$(how_it_ended "$status"): $(tail -n 2 "$work/case.log" | cut -c 1-300 | tr '\n' ' ')" ;;
+    esac
+  done < <("$program")
+}
+
+# serve COMMAND…: starts a server that ends with this script at the latest; its process id is then in $server.
+serve() {
+  "$@" >>"$work/server.log" 2>&1 &
+  server=$!
+  servers+=("$server")
+}
+
+stop() {
+  kill "$server" 2>/dev/null
+  wait "$server" 2>/dev/null
+  servers=()
+}
+
+# wait_until SECONDS COMMAND…: fails if the command does not succeed in time.
+wait_until() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $end ] || return 1
+    sleep 0.05
+  done
+}
+
+free_port() {
+  perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+# as USER COMMAND…: some servers refuse to run as root. Any other user runs them as himself.
+as() {
+  local user=$1
+  shift
+  if [ "$(id -u)" = 0 ]; then setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; else "$@"; fi
+}
+
+# uses_library NAME PATTERN: a running server of which we expect that it is on the library must have it mapped.
+uses_library() {
+  local pid
+  for pid in $(pgrep -f "$1"); do
+    grep -q "$library" "/proc/$pid/maps" 2>/dev/null && return
+  done
+  return 1
+}
