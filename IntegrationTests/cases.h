@@ -33,8 +33,8 @@ static struct test_case **last_case = &first_case;
 #define EXPECT(CONDITION, ...)                                            \
   do {                                                                    \
     if (!(CONDITION)) {                                                   \
-      dprintf(2, "line %d: not so: %s. ", __LINE__, #CONDITION);          \
-      dprintf(2, "" __VA_ARGS__);                                         \
+      dprintf(2, "line %d: not so: %s.", __LINE__, #CONDITION);           \
+      dprintf(2, " " __VA_ARGS__);                                        \
       dprintf(2, "\n");                                                   \
       _exit(1);                                                           \
     }                                                                     \

@@ -7,6 +7,7 @@ ulimit -c 0
 export LC_ALL=C
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts
 topic=$(cd "$(dirname "$0")" && pwd)
 repository=$(dirname "$tests")
 quick=0
@@ -48,10 +49,13 @@ finish() {
   exit
 }
 
-# Seconds that a program may take.
-limit=120
-plain() { timeout --kill-after=5 "$limit" "$@"; }
-on_mallow() { timeout --kill-after=5 "$limit" env LD_PRELOAD="$library" "$@"; }
+# "${plain[@]}" COMMAND… and "${on_mallow[@]}" COMMAND… run a program without and with the library, for so many seconds at most.
+set_limit() {
+  limit=$1
+  plain=(timeout --kill-after=5 "$limit")
+  on_mallow=("${plain[@]}" env "LD_PRELOAD=$library")
+}
+set_limit 120
 
 # Runs a command with its output in a file, without the shell's own words on how it died.
 quietly() {
@@ -96,11 +100,11 @@ same() {
 same_output() {
   local name=$1 status=0
   shift
-  if ! quietly "$work/expected" plain "$@"; then
+  if ! quietly "$work/expected" "${plain[@]}" "$@"; then
     fail "$name" "does not run without the library: $(tail -n 1 "$work/expected")"
     return
   fi
-  quietly "$work/actual" on_mallow "$@" || status=$?
+  quietly "$work/actual" "${on_mallow[@]}" "$@" || status=$?
   if [ "$status" != 0 ]; then
     fail "$name" "$(how_it_ended "$status"): $(tail -n 2 "$work/actual" | tr '\n' ' ')"
     return
@@ -126,7 +130,7 @@ run_cases() {
   shift
   while IFS=$'\t' read -r name title; do
     local status=0
-    quietly "$work/case.log" on_mallow "$@" "$program" "$name" || status=$?
+    quietly "$work/case.log" "${on_mallow[@]}" "$@" "$program" "$name" || status=$?
     case $status in
       0) ok "$title" ;;
       77) skip "$title" "$(tail -n 1 "$work/case.log")" ;;
