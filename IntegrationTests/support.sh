@@ -20,8 +20,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/mallow-integration.XXXXXX")
 chmod 755 "$work"
 
 clean_up() {
-  local pid
-  for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+  stop_servers
   rm -rf "$work"
 }
 trap clean_up EXIT
@@ -140,17 +139,55 @@ run_cases() {
   done < <("$program")
 }
 
-# serve COMMAND…: starts a server that ends with this script at the latest; its process id is then in $server.
+# compare NAME FUNCTION: calls a function of the script twice, where "${run[@]}" COMMAND… runs programs first without and then with
+# the library. It must succeed both times, and print the same. $way, which is plain or mallow, tells its files apart.
+# shellcheck disable=SC2034 # run is for the function
+compare() {
+  local name=$1 status
+  for way in plain mallow; do
+    if [ $way = plain ]; then run=("${plain[@]}"); else run=("${on_mallow[@]}"); fi
+    status=0
+    "$2" >"$work/$way.out" 2>"$work/$way.log" || status=$?
+    stop_servers
+    if [ $status != 0 ]; then
+      fail "$name" "$way: $(how_it_ended $status): $(tail -n 3 "$work/$way.log" | cut -c 1-300 | tr '\n' ' ')"
+      return
+    fi
+  done
+  same "$name" "$work/plain.out" "$work/mallow.out"
+}
+
+# serve COMMAND…: starts a server; its process id is then in $server. It ends with this script at the latest.
 serve() {
-  "$@" >>"$work/server.log" 2>&1 &
+  "$@" >&2 &
   server=$!
   servers+=("$server")
 }
 
+# stop: ends the last server by SIGTERM. Fails where that is not how it ends.
 stop() {
-  kill "$server" 2>/dev/null
-  wait "$server" 2>/dev/null
+  kill "$server" && wait "$server"
+  local status=$?
+  unset 'servers[-1]'
+  [ $status = 0 ] || echo "the server did not end well: $(how_it_ended $status)" >&2
+  return $status
+}
+
+stop_servers() {
+  local pid
+  for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
   servers=()
+}
+
+# is_on_library PROCESS-ID: whether a process, or its child where it is a wrapper, has the library mapped. Without it in a run that
+# should be on it, everything would pass and prove nothing.
+is_on_library() {
+  grep -qs "$library" "/proc/$1/maps" || grep -qs "$library" "/proc/$(pgrep -P "$1" | head -n 1)/maps"
+}
+
+# serves_as_wanted: the last server runs on the library just where it should.
+serves_as_wanted() {
+  if [ "$way" = plain ]; then ! is_on_library "$server"; else is_on_library "$server"; fi
 }
 
 # wait_until SECONDS COMMAND…: fails if the command does not succeed in time.
@@ -158,7 +195,10 @@ wait_until() {
   local end=$((SECONDS + $1))
   shift
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $end ] || return 1
+    if [ $SECONDS -ge $end ]; then
+      echo "waited in vain for: $*" >&2
+      return 1
+    fi
     sleep 0.05
   done
 }
@@ -167,18 +207,10 @@ free_port() {
   perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
 
-# as USER COMMAND…: some servers refuse to run as root. Any other user runs them as himself.
-as() {
-  local user=$1
-  shift
-  if [ "$(id -u)" = 0 ]; then setpriv --reuid "$user" --regid "$user" --clear-groups "$@"; else "$@"; fi
-}
-
-# uses_library NAME PATTERN: a running server of which we expect that it is on the library must have it mapped.
-uses_library() {
-  local pid
-  for pid in $(pgrep -f "$1"); do
-    grep -q "$library" "/proc/$pid/maps" 2>/dev/null && return
-  done
-  return 1
+# become USER: "${as[@]}" COMMAND… then runs a command as this user, since some servers refuse to run as root. Whoever is not root
+# stays himself.
+# shellcheck disable=SC2034 # as is for the caller
+become() {
+  as=()
+  [ "$(id -u)" != 0 ] || as=(setpriv --reuid "$1" --regid "$(id -g "$1")" --clear-groups env HOME="$work")
 }
