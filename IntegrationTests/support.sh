@@ -13,6 +13,12 @@ repository=$(dirname "$tests")
 quick=0
 [ "${1:-}" = --quick ] && quick=1
 
+MALLOW_LIBRARY=${MALLOW_LIBRARY:-$repository/.build/release/libmallow.so}
+if ! [ -r "$MALLOW_LIBRARY" ]; then
+  echo "There is no $MALLOW_LIBRARY: build it with 'swift build -c release' or name one by MALLOW_LIBRARY." >&2
+  exit 2
+fi
+
 passed=0
 failed=0
 servers=()
@@ -27,11 +33,6 @@ trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 # A copy, so that other users can read it too, and a build that runs meanwhile does not change it.
-MALLOW_LIBRARY=${MALLOW_LIBRARY:-$repository/.build/release/libmallow.so}
-if ! [ -r "$MALLOW_LIBRARY" ]; then
-  echo "There is no $MALLOW_LIBRARY: build it with 'swift build -c release' or name one by MALLOW_LIBRARY." >&2
-  exit 2
-fi
 library=$work/libmallow.so
 install -m 755 "$MALLOW_LIBRARY" "$library"
 

@@ -4,7 +4,7 @@
 
 postgresql_run() {
   local bin data=$work/postgresql.$way sum
-  bin=$(pg_config --bindir)
+  bin=$(printf "%s\n" /usr/lib/postgresql/*/bin | tail -n 1)
   become postgres
   "${as[@]}" true || return
   install -d -o "$("${as[@]}" id -un)" -m 700 "$data" "$data/socket"

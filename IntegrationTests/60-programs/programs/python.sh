@@ -8,7 +8,7 @@ same_output "python: a script" "${python[@]}" "$topic/programs/script.py" "$(pic
 for module in test_json test_dict test_threading; do
   # The tests' names and outcomes, without their times.
   python_test() {
-    "${run[@]}" "${python[@]}" -m unittest -v "test.$module" 2>"$work/python.log"
+    "${run[@]}" "${python[@]}" -m unittest -v "test.$module" >/dev/null 2>"$work/python.log"
     local status=$?
     grep -E ' \.\.\. |^(OK|FAILED)' "$work/python.log" | sort
     tail -n 5 "$work/python.log" >&2
