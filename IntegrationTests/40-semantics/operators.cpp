@@ -118,7 +118,12 @@ CASE(handler_throws, "what the handler throws comes out of new") {
 static void *reserve;
 
 CASE(handler_frees, "after the handler has freed memory, new succeeds") {
-  rlimit limit = {400 << 20, 400 << 20};
+  size_t pages;
+  FILE *statm = fopen("/proc/self/statm", "r");
+  EXPECT(statm && fscanf(statm, "%zu", &pages) == 1);
+  fclose(statm);
+  rlim_t room = pages * getpagesize() + (300 << 20);
+  rlimit limit = {room, room};
   EXPECT(!setrlimit(RLIMIT_AS, &limit));
   size_t size = 200 << 20;
   reserve = operator new(size);

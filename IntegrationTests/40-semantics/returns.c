@@ -50,7 +50,8 @@ static void expect_returned_when_idle(size_t live) {
   sleep(1);
   double start = now();
   while (resident_kib() > allowed(live)) {
-    EXPECT(now() < start + 1, "%ld MiB are still resident a second later, %ld MiB at the start", resident_kib() >> 10, before >> 10);
+    // A second, and another one because the machine may be busy.
+    EXPECT(now() < start + 2, "%ld MiB are still resident two seconds later, %ld MiB at the start", resident_kib() >> 10, before >> 10);
     for (int i = 0; i < 10; i++) free(malloc(100 * i + 1));
     usleep(20000);
   }
