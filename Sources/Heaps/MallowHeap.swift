@@ -20,6 +20,8 @@ public struct MallowHeap {
   /// Whether the allocator ran in hardened mode.
   public let isHardened: Bool
   public let profile: Profile
+  /// Bytes between samples on average; nil where allocations were not sampled.
+  public let sampleInterval: UInt64?
 
   public enum Profile: UInt32, Sendable {
     case off = 0
@@ -49,6 +51,7 @@ public struct MallowHeap {
     furtherDiagnoses = reader.log.dropped
     isHardened = reader.introspection.hardened != 0
     profile = Profile(rawValue: reader.introspection.profile) ?? .off
+    sampleInterval = profile == .sampled ? reader.introspection.sample_interval : nil
   }
 }
 

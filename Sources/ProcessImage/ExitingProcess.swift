@@ -20,6 +20,8 @@ public final class ExitingProcess: ProcessImage {
   public let end: ProgramEnd
   /// The most memory that was resident at once, in bytes (`VmHWM`).
   public let peakResidentBytes: UInt64
+  /// The memory that is resident now, in bytes (`VmRSS`).
+  public let residentBytes: UInt64
   /// Whether this is the program that was started, not a child of it.
   public let isMainProgram: Bool
 
@@ -36,6 +38,7 @@ public final class ExitingProcess: ProcessImage {
     self.isMainProgram = isMainProgram
     memory = TargetMemory(thread: first)
     peakResidentBytes = Self.peakResident(of: first)
+    residentBytes = UInt64(max(0, ProcessStatus(first)?.number("VmRSS") ?? 0)) * 1024
   }
 
   public func read(_ address: Address, into buffer: UnsafeMutableRawBufferPointer) -> Int {

@@ -6,7 +6,12 @@ import Heaps
 
 /// JSON reports (RFC 8259): one object, its keys sorted. Addresses are strings such as `"0x7f00"`, sizes plain bytes.
 public enum JSONReport {
-  public static func run(_ run: RunSummary) throws -> String { try encode(RunDocument(run)) }
+  /// - Parameter children: processes that the program started, where these were followed.
+  public static func run(_ run: RunSummary, children: [RunSummary] = []) throws -> String {
+    var document = RunDocument(run)
+    document.children = children.isEmpty ? nil : children.map { RunDocument($0) }
+    return try encode(document)
+  }
 
   public static func leaks(_ summary: LeaksSummary) throws -> String { try encode(LeaksDocument(summary)) }
 

@@ -50,6 +50,8 @@ struct RunDocument: Encodable {
   var suppressed: CountPart?
   var scanned: ScannedPart?
   var sites: [SitePart]
+  /// The processes that the program started, where they were followed.
+  var children: [RunDocument]?
   var conclusion: [String]
   var diagnoses: [DiagnosisPart]
   var notes: [String]

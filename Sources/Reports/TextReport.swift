@@ -5,8 +5,13 @@ import Heaps
 
 /// Text reports. Each ends in a newline.
 public enum TextReport {
-  /// The report of a run: one screen.
-  public static func run(_ run: RunSummary, style: Style = Style()) -> String {
+  /// The report of a run: one screen. Processes that the program started, where these were followed, get a line each below.
+  public static func run(_ run: RunSummary, children: [RunSummary] = [], style: Style = Style()) -> String {
+    let childLines = children.isEmpty ? [] : [""] + ChildrenText(children: children, style: style).lines
+    return Self.run(run, style: style) + childLines.joinedLines()
+  }
+
+  private static func run(_ run: RunSummary, style: Style) -> String {
     // As many frames as fit one screen.
     for frames in stride(from: 6, to: 1, by: -1) {
       let lines = RunText(run: run, style: style, frameLimit: frames).lines
