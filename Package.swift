@@ -92,6 +92,8 @@ let package = Package(
     // Outside it, lowest first
     .target(name: "CLinux"),
     .systemLibrary(name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev"])]),
+    // libdw has no demangler; libiberty has the ones for C++ and Rust. Debian builds its static library position-independent, so it goes
+    // into the program as it is. Swift's demangler is in libswiftCore.
     .systemLibrary(name: "CDemangle", providers: [.apt(["libiberty-dev"])]),
     .target(name: "ProcessImage", dependencies: ["CLinux"]),
     .target(name: "Symbols", dependencies: ["ProcessImage", "CElfutils", "CDemangle"]),
@@ -109,7 +111,7 @@ let package = Package(
     .testTarget(
       name: "MallowAllocatorTests", dependencies: ["MallowAllocatorHosted", "CMallow"], swiftSettings: [.swiftLanguageMode(.v5)]),
     .executableTarget(name: "SnapshotLoop", dependencies: ["ProcessImage"], path: "Tests/SnapshotLoop"),
-    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "SnapshotLoop"]),
+    .testTarget(name: "ProcessImageTests", dependencies: ["ProcessImage", "CLinux", "SnapshotLoop"]),
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
     .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow", "Support"]),
     .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage", "CMallow", "Support"]),

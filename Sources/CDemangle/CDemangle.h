@@ -20,10 +20,11 @@ static inline void mallow_demangled_append(const char *text, size_t length, void
   output->count += length;
 }
 
-/// Demangles a Rust or C++ name into `bytes`. Returns the length written; 0 where it is no such name or its text doesn't fit.
+/// Demangles a Rust or C++ name into `bytes`. Returns the length written; 0 where it is no such name or its text
+/// doesn't fit.
 ///
-/// Substitutions let a name of a few hundred bytes print gigabytes and neither demangler has a bound: printing is left by
-/// `longjmp` as soon as the buffer is full. Both keep their state on the stack, so nothing is lost by that.
+/// Substitutions let a name of a few hundred bytes print gigabytes and neither demangler has a bound: printing is
+/// left by `longjmp` as soon as the buffer is full. Both keep their state on the stack, so nothing is lost by that.
 static inline size_t mallow_demangle(const char *mangled, char *bytes, size_t capacity) {
   struct mallow_demangled output = {bytes, capacity, 0, {}};
   const int options = DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP;

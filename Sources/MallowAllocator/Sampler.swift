@@ -54,7 +54,7 @@ func exponential(ofMinus value: Double) -> Double {
   if value > 40 { return 0 }
   var x = value
   var squarings = 0
-  while x > 0.25 {
+  while x > 0.0625 {
     x /= 2
     squarings &+= 1
   }

@@ -6,7 +6,8 @@ import Glibc
 ///
 /// The target notices nothing but the time: no signal is lost, interrupted system calls go on, a process that was stopped stays
 /// stopped. The exception is a transfer that was under way: a read or write of a pipe or socket can return what it has done so
-/// far, as signal(7) allows it to. If Mallow dies, the target runs on.
+/// far, as signal(7) allows it to. If Mallow dies, the target runs on; only within the microseconds between a thread's stop and
+/// the correction of its interrupted call could epoll_wait(2) and its like fail with EINTR, as after SIGSTOP and SIGCONT.
 ///
 /// The kernel ties the stop to the thread that made it: create and detach on the same thread.
 public final class LiveProcess: ProcessImage {

@@ -117,15 +117,15 @@ struct Tracee: Hashable {
   /// Waits for its next report until `deadline` (``monotonicNanoseconds()``). Nil when it is gone without one.
   /// - Throws: ``ProcessError/doesNotStop(_:thread:)`` at the deadline.
   func wait(process: Int32, deadline: UInt64) throws -> WaitStatus? {
-    var attempts = 0
-    while true {
-      var status: Int32 = 0
-      let result = waitpid(thread, &status, Int32(MALLOW_WAIT_ALL) | WNOHANG)
-      if result == thread { return WaitStatus(raw: status) }
-      if result < 0 && errno != EINTR { return nil }
-      if monotonicNanoseconds() > deadline { throw ProcessError.doesNotStop(process, thread: thread) }
-      pauseBriefly(attempt: attempts)
-      attempts += 1
+    try ChildSignal.blocked {
+      while true {
+        var status: Int32 = 0
+        let result = waitpid(thread, &status, Int32(MALLOW_WAIT_ALL) | WNOHANG)
+        if result == thread { return WaitStatus(raw: status) }
+        if result < 0 && errno != EINTR { return nil }
+        if monotonicNanoseconds() > deadline { throw ProcessError.doesNotStop(process, thread: thread) }
+        ChildSignal.wait()
+      }
     }
   }
 
@@ -141,12 +141,28 @@ func monotonicNanoseconds() -> UInt64 {
   return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }
 
-/// Between two looks at a thread that will stop in microseconds, but may take longer: gives the processor away at first.
-func pauseBriefly(attempt: Int) {
-  if attempt < 50 {
-    sched_yield()
-  } else {
-    var time = timespec(tv_sec: 0, tv_nsec: 100_000)
-    nanosleep(&time, nil)
+/// Waiting for a report of a thread with a time limit, which waitpid(2) does not have.
+enum ChildSignal {
+  /// Runs `body`, which looks for a report and calls ``wait()`` as long as there is none.
+  static func blocked<R>(_ body: () throws -> R) rethrows -> R {
+    var child = set
+    var old = sigset_t()
+    pthread_sigmask(SIG_BLOCK, &child, &old)
+    defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
+    return try body()
+  }
+
+  /// Waits until the kernel announces a report by SIGCHLD; a millisecond at most, since another thread can take that signal.
+  static func wait() {
+    var child = set
+    var limit = timespec(tv_sec: 0, tv_nsec: 1_000_000)
+    sigtimedwait(&child, nil, &limit)
+  }
+
+  private static var set: sigset_t {
+    var set = sigset_t()
+    sigemptyset(&set)
+    sigaddset(&set, SIGCHLD)
+    return set
   }
 }

@@ -89,6 +89,9 @@ public final class Snapshot: ProcessImage {
 
   private init(copying process: LiveProcess, because reason: String) throws {
     let copy = try MemoryCopy(of: process)
+    guard process.stopper.threads.contains(where: { $0.tracee.registers() != nil }) else {
+      throw ProcessError.ended(process.processID)
+    }
     process.detach()
     pauseMilliseconds = Self.milliseconds(since: process.stoppedAt)
     (processID, executable, mappings, threads) = (

@@ -10,20 +10,18 @@ struct StoppedThread {
   let extended: [UInt8]
   let name: String
 
-  /// Nil when the thread is gone.
+  /// Reads the registers. A system call that would fail because of the stop becomes one that the kernel restarts unless a signal
+  /// handler runs first; until that is done the target could notice the stop if Mallow died. Nil when the thread is gone.
   init?(_ tracee: Tracee) {
-    guard let registers = tracee.registers() else { return nil }
+    guard var registers = tracee.registers() else { return nil }
+    if registers.isInterruptedByStop {
+      registers.rax = RestartCode.noHandler
+      guard tracee.setRegisters(registers) == 0 else { return nil }
+    }
     self.tracee = tracee
     self.registers = registers
     extended = tracee.extendedRegisters()
     name = ProcFiles.threadName(tracee.thread)
-  }
-
-  init(_ tracee: Tracee, registers: user_regs_struct, extended: [UInt8], name: String) {
-    self.tracee = tracee
-    self.registers = registers
-    self.extended = extended
-    self.name = name
   }
 
   var state: ThreadState {

@@ -53,7 +53,7 @@ struct ThreadStopper {
     }
     for tracee in new {
       if try tracee.waitForStop(process: process, deadline: deadline), let stopped = StoppedThread(tracee) {
-        threads.append(stopped.withRestartableCall())
+        threads.append(stopped)
       } else {
         seized.removeAll { $0 == tracee }
         gone.insert(tracee.thread)
@@ -63,8 +63,9 @@ struct ThreadStopper {
   }
 
   /// Lets every thread run on. One that has not stopped yet gets half a second for it: the kernel only lets stopped threads go.
+  /// One that was killed meanwhile is collected, the main thread last, since its end is only reported after the others'.
   func release() {
-    for tracee in seized where tracee.detach() == ESRCH {
+    for tracee in seized.reversed() where tracee.detach() == ESRCH {
       let deadline = monotonicNanoseconds() + 500_000_000
       if (try? tracee.waitForStop(process: process, deadline: deadline)) == true { tracee.detach() }
     }
@@ -83,17 +84,5 @@ extension Tracee {
       }
     }
     return false
-  }
-}
-
-extension StoppedThread {
-  /// The thread, with a system call that would fail because of the stop turned into one that the kernel restarts unless a
-  /// signal handler runs first.
-  func withRestartableCall() -> StoppedThread {
-    guard registers.isInterruptedByStop else { return self }
-    var changed = registers
-    changed.rax = RestartCode.noHandler
-    guard tracee.setRegisters(changed) == 0 else { return self }
-    return StoppedThread(tracee, registers: changed, extended: extended, name: name)
   }
 }

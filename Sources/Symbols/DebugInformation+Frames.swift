@@ -69,7 +69,10 @@ extension DebugInformation {
     guard let row = dwarf_getsrc_die(&unit.entry, address) else { return (nil, nil) }
     var line: Int32 = 0
     dwarf_lineno(row, &line)
-    return (dwarf_linesrc(row, nil, nil).map { String(cString: $0) }, line > 0 ? Int(line) : nil)
+    let file = dwarf_linesrc(row, nil, nil).map { String(cString: $0) }
+    // Swift's word for code that is in no file.
+    if let file, file.hasSuffix("<compiler-generated>") { return (nil, nil) }
+    return (file, line > 0 ? Int(line) : nil)
   }
 
   /// Where an inlined function was called from.
@@ -88,7 +91,8 @@ extension DebugInformation {
   private func unsigned(_ attribute: Int, of entry: inout Dwarf_Die) -> UInt64? {
     var value = Dwarf_Attribute()
     var result: Dwarf_Word = 0
-    guard dwarf_attr(&entry, UInt32(attribute), &value) != nil, dwarf_formudata(&value, &result) == 0 else { return nil }
+    guard dwarf_attr(&entry, UInt32(attribute), &value) != nil, dwarf_formudata(&value, &result) == 0
+    else { return nil }
     return result
   }
 }

@@ -147,8 +147,8 @@ func forEachDescendant(
   }
 }
 
-/// Moves on to the next entry with the same parent, false at the last. Damaged debug information may link entries in a circle:
-/// they must come in order.
+/// Moves on to the next entry with the same parent, false at the last. Damaged debug information may link entries in
+/// a circle: they must come in order.
 func moveToSibling(_ entry: inout Dwarf_Die) -> Bool {
   var next = Dwarf_Die()
   guard dwarf_siblingof(&entry, &next) == 0, let address = next.addr, let previous = entry.addr, address > previous

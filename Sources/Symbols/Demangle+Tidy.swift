@@ -1,9 +1,9 @@
 // C++ names as programmers write them.
 // SPDX-License-Identifier: Apache-2.0
 
-/// `name` without the standard library's inline namespaces and default template arguments, and with `std::string` by that name:
-/// `std::map<std::string, int>` for what is spelled out in 200 characters. Also without the marks of parts and copies that the
-/// compiler makes of a function, ` [clone .cold]`.
+/// `name` without the standard library's inline namespaces and default template arguments, and with `std::string` by
+/// that name: `std::map<std::string, int>` for what is spelled out in 200 characters. Also without the marks of parts
+/// and copies that the compiler makes of a function, ` [clone .cold]`.
 func tidyCPlusPlus(_ name: String) -> String {
   var name = Substring(name)
   while name.hasSuffix("]"), let bracket = name.lastIndex(of: "["), name[bracket...].hasPrefix("[clone ."),
@@ -48,7 +48,8 @@ private func withoutDefaultArguments(_ text: [UInt8]) -> [UInt8] {
     }
     switch byte {
     case UInt8(ascii: "<"):
-      open.append(Open(isTemplate: true, isStandard: result.dropFirst(nameStart).starts(with: "std::".utf8), nameStart: nameStart))
+      let isStandard = result.dropFirst(nameStart).starts(with: "std::".utf8)
+      open.append(Open(isTemplate: true, isStandard: isStandard, nameStart: nameStart))
       nameStart = result.count + 1
     case UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "{"):
       open.append(Open(isTemplate: false, nameStart: nameStart))

@@ -15,7 +15,8 @@ public struct Frame: Hashable, Sendable {
   public var line: Int?
   /// The path of the executable or library, empty outside of any.
   public var module: String
-  /// Bytes from the start of the function (of the enclosing one, for inlined frames), or of the module where no name is known.
+  /// Bytes from the start of the function (of the enclosing one, for inlined frames), or of the module where no name
+  /// is known.
   public var offset: UInt64
   /// Whether the call was inlined into the frame that follows.
   public var inlined: Bool

@@ -16,8 +16,8 @@ final class Module {
 
   var path: String { mappings[0].name }
 
-  /// Where the start of the file's first segment is loaded, as far as that is known. Not that of the first mapping: a program may have
-  /// mapped the file as data as well.
+  /// Where the start of the file's first segment is loaded, as far as that is known. Not that of the first mapping: a
+  /// program may have mapped the file as data as well.
   var start: Address {
     if let bias, let first = file?.segments.first { return Address((first.address &+ bias) & ~4095) }
     let code = mappings.first { $0.isExecutable } ?? mappings[0]
@@ -63,7 +63,9 @@ func findModules(in mappings: [Mapping], symbolizer: Symbolizer) -> [Module] {
   for mapping in mappings {
     if mapping.name.isEmpty {
       // bss continues the data that it follows without a gap.
-      if let previous, let last = previous.mappings.last, last.end == mapping.start, last.isWritable, mapping.isWritable {
+      if let previous, let last = previous.mappings.last, last.end == mapping.start, last.isWritable,
+        mapping.isWritable
+      {
         previous.mappings.append(mapping)
       }
       previous = nil

@@ -1,5 +1,5 @@
-// Separate debug files, as GDB and Debian's and Fedora's debug packages lay them out ("Debugging Information in Separate
-// Files" in GDB's manual).
+// Separate debug files, as GDB and Debian's and Fedora's debug packages lay them out ("Debugging Information in
+// Separate Files" in GDB's manual).
 // SPDX-License-Identifier: Apache-2.0
 
 import CElfutils

@@ -98,11 +98,20 @@ final class ObjectFile {
     }
     var sections: [Section] = []
     var names = 0
+    // libelf takes a section's size as the file gives it, and libdw trusts that: a file with a section outside of it
+    // is no use.
+    var isWhole = true
+    var fileSize = 0
+    elf_rawfile(elf, &fileSize)
     if isUsable, elf_getshdrstrndx(elf, &names) == 0 {
       var next = elf_nextscn(elf, nil)
       while let handle = next, sections.count < 100_000 {
         var header = GElf_Shdr()
         if gelf_getshdr(handle, &header) != nil {
+          let isInside =
+            header.sh_type == UInt32(SHT_NOBITS)
+            || header.sh_offset <= UInt64(fileSize) && header.sh_size <= UInt64(fileSize) - header.sh_offset
+          isWhole = isWhole && isInside
           let name = elf_strptr(elf, names, Int(header.sh_name)).map { String(cString: $0) } ?? ""
           sections.append(Section(handle: handle, name: name, header: header))
           if header.sh_type == UInt32(SHT_NOTE) {
@@ -124,7 +133,7 @@ final class ObjectFile {
     }
     buildID = found?.id ?? []
     buildIDAddress = found?.address
-    guard isUsable else { return nil }
+    guard isUsable, isWhole else { return nil }
   }
 
   deinit {
@@ -167,7 +176,8 @@ final class ObjectFile {
     segments.contains { $0.isExecutable && address >= $0.address && address - $0.address < $0.memorySize }
   }
 
-  /// The file with this file's debug information or full symbol table, if it was split off: by build id, then by debug link.
+  /// The file with this file's debug information or full symbol table, if it was split off: by build id, then by
+  /// debug link.
   lazy var separateDebugFile: ObjectFile? = findDebugFile()
   /// Symbols of functions and data, sorted by address.
   lazy var symbols = SymbolTable(self)

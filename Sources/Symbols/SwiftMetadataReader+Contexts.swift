@@ -6,8 +6,9 @@ import ProcessImage
 extension SwiftMetadataReader {
   /// The declared name of a class, structure or enumeration within the types around it, and its module.
   ///
-  /// A context descriptor: flags (4 bytes, the kind in the low 5 bits: 0 module, 1 extension, 2 anonymous, 3 protocol, 16 class, 17 structure,
-  /// 18 enumeration), the parent context and the name, each relative to where it is stored.
+  /// A context descriptor: flags (4 bytes, the kind in the low 5 bits: 0 module, 1 extension, 2 anonymous, 3
+  /// protocol, 16 class, 17 structure, 18 enumeration), the parent context and the name, each relative to where it is
+  /// stored.
   func declaredType(_ descriptor: Address, depth: Int = 0) -> TypeReference? {
     guard depth < 4, let kind = contextKind(descriptor), (16...18).contains(kind), let name = contextName(descriptor)
     else { return nil }
@@ -33,8 +34,8 @@ extension SwiftMetadataReader {
     return type
   }
 
-  /// The descriptor of the type that an extension extends, where its name is a plain reference to a descriptor: the byte 1 or 2, then a relative
-  /// pointer (docs/ABI/Mangling.rst, "Symbolic references").
+  /// The descriptor of the type that an extension extends, where its name is a plain reference to a descriptor: the
+  /// byte 1 or 2, then a relative pointer (docs/ABI/Mangling.rst, "Symbolic references").
   private func extendedType(_ descriptor: Address) -> Address? {
     guard let name = relative(descriptor + 8), let kind = image.load(name, as: UInt8.self), kind == 1 || kind == 2,
       let target = relative(name + 1)

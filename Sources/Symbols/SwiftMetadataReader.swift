@@ -3,8 +3,9 @@
 
 import ProcessImage
 
-/// Reads metadata and context descriptors (docs/ABI/TypeMetadata.rst and include/swift/ABI/Metadata.h of the Swift repository).
-/// Nothing that is read is trusted: depth and length are bounded, and descriptors must lie in a loaded file.
+/// Reads metadata and context descriptors (docs/ABI/TypeMetadata.rst and include/swift/ABI/Metadata.h of the Swift
+/// repository). Nothing that is read is trusted: depth and length are bounded, and descriptors must lie in a loaded
+/// file.
 struct SwiftMetadataReader {
   let image: any ProcessImage
   let symbolizer: Symbolizer
@@ -17,8 +18,8 @@ struct SwiftMetadataReader {
 
   /// The class that metadata describes, and the bytes of an instance.
   ///
-  /// Class metadata without Objective-C: kind, superclass, flags (4 bytes), instance address point (4), instance size (4), alignment mask
-  /// (2), reserved (2), class size (4), class address point (4), descriptor.
+  /// Class metadata without Objective-C: kind, superclass, flags (4 bytes), instance address point (4), instance size
+  /// (4), alignment mask (2), reserved (2), class size (4), class address point (4), descriptor.
   func classType(_ metadata: Address) -> (name: TypeName, instanceSize: UInt64)? {
     guard let instanceSize = image.load(metadata + 24, as: UInt32.self), (16...(1 << 30)).contains(instanceSize),
       let alignment = image.load(metadata + 28, as: UInt16.self), alignment & (alignment &+ 1) == 0,
@@ -64,7 +65,8 @@ struct SwiftMetadataReader {
     if count == 0 { return TypeReference(name: flags & 0x8000_0000 == 0 ? "AnyObject" : "Any") }
     var protocols: [String] = []
     for index in 0..<UInt64(count) {
-      guard let descriptor = word(metadata, 2 + index), let name = contextName(Address(descriptor & ~3)) else { return nil }
+      guard let descriptor = word(metadata, 2 + index), let name = contextName(Address(descriptor & ~3))
+      else { return nil }
       protocols.append(name)
     }
     return TypeReference(name: "any " + protocols.joined(separator: " & "))
@@ -83,10 +85,12 @@ struct SwiftMetadataReader {
     return type
   }
 
-  /// The generic arguments stored in metadata; nil where there are none or they can't be told cheaply (parameter packs).
+  /// The generic arguments stored in metadata; nil where there are none or they can't be told cheaply (parameter
+  /// packs).
   private func genericArguments(_ metadata: Address, _ descriptor: Address, flags: UInt32, depth: Int) -> [String]? {
     let isClass = flags & 0x1f == 16
-    // Two relative pointers, counts of parameters, requirements and key arguments (2 bytes each), flags (2), a byte for each parameter.
+    // Two relative pointers, counts of parameters, requirements and key arguments (2 bytes each), flags (2), a byte
+    // for each parameter.
     let header = descriptor + (isClass ? 44 : 28)
     guard let count = image.load(header + 8, as: UInt16.self), (1...16).contains(count),
       let genericFlags = image.load(header + 14, as: UInt16.self), genericFlags & 1 == 0,
@@ -102,7 +106,8 @@ struct SwiftMetadataReader {
   private func classArguments(_ metadata: Address, _ descriptor: Address, flags: UInt32) -> Address? {
     if flags & 1 << 29 != 0 {
       // A superclass of another module that may change its layout: the runtime stores the offset, in bytes.
-      guard let bounds = relative(descriptor + 24), let offset = image.load(bounds, as: Int64.self), abs(offset) < 1 << 20
+      guard let bounds = relative(descriptor + 24), let offset = image.load(bounds, as: Int64.self),
+        offset.magnitude < 1 << 20
       else { return nil }
       return metadata + UInt64(bitPattern: offset)
     }

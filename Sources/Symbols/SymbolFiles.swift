@@ -4,8 +4,8 @@
 import Glibc
 import ProcessImage
 
-/// Open executables, libraries and debug files, with their tables. Share one among the symbolizers of a run: what several processes
-/// or snapshots have loaded is then read once.
+/// Open executables, libraries and debug files, with their tables. Share one among the symbolizers of a run: what
+/// several processes or snapshots have loaded is then read once.
 public final class SymbolFiles {
   private struct Key: Hashable {
     var path: String
@@ -51,8 +51,8 @@ public final class SymbolFiles {
 
   private func hexadecimal(_ address: Address) -> String { String(address.rawValue, radix: 16) }
 
-  /// Whether a file is the one that a module was loaded from: its segments fit, and its build id is the one in memory. Where
-  /// that can't be told, a file that stands in for a deleted one must be the same inode.
+  /// Whether a file is the one that a module was loaded from: its segments fit, and its build id is the one in
+  /// memory. Where that can't be told, a file that stands in for a deleted one must be the same inode.
   private func isLoaded(_ file: ObjectFile, as module: Module, image: (any ProcessImage)?) -> Bool {
     guard let bias = module.bias(for: file) else { return false }
     if let image, let address = file.buildIDAddress, !file.buildID.isEmpty {

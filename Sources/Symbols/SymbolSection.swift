@@ -68,7 +68,10 @@ struct SymbolSection {
 extension Elf64_Sym {
   private var type: Int32 { Int32(st_info & 0xf) }
   /// Defined in a section of this file: neither imported nor an absolute number.
-  var isDefined: Bool { st_shndx != UInt16(SHN_UNDEF) && (st_shndx < UInt16(SHN_LORESERVE) || st_shndx == UInt16(SHN_XINDEX)) }
+  var isDefined: Bool {
+    let section = Int32(st_shndx)
+    return section != SHN_UNDEF && (section < SHN_LORESERVE || section == SHN_XINDEX)
+  }
   var isFunction: Bool { type == STT_FUNC || type == STT_GNU_IFUNC }
   /// A variable, but not a thread-local one: those have offsets for addresses.
   var isData: Bool { type == STT_OBJECT }

@@ -3,7 +3,8 @@
 
 import CElfutils
 
-/// Symbols of functions and data by link-time address. Built at the first look-up: 16 bytes a symbol, the names stay in the file.
+/// Symbols of functions and data by link-time address. Built at the first look-up: 16 bytes a symbol, the names stay
+/// in the file.
 final class SymbolTable {
   struct Entry {
     var address: UInt64

@@ -6,11 +6,12 @@ import ProcessImage
 
 /// Finds what lies at addresses of a target, which may be dead by now: only its mappings and the files are needed.
 ///
-/// Files are opened, and their tables built, when an address in them is first asked for. Not safe for use from several threads.
+/// Files are opened, and their tables built, when an address in them is first asked for. Not safe for use from
+/// several threads.
 public final class Symbolizer {
   let mappings: [Mapping]
   let processID: Int32
-  /// Unowned references of `Module` need this kept; nil where only mappings are known.
+  /// Nil where only mappings are known.
   let image: (any ProcessImage)?
   private let files: SymbolFiles
   private(set) lazy var modules = findModules(in: mappings, symbolizer: self)
@@ -39,8 +40,8 @@ public final class Symbolizer {
   }
 
   /// The source-level frames at an address, innermost first, inlined calls included; never empty.
-  /// - Parameter isReturnAddress: true for addresses found on a stack. The call is then the instruction before, which may belong
-  ///   to another line and, at the end of a function that doesn't return, to another function.
+  /// - Parameter isReturnAddress: true for addresses found on a stack. The call is then the instruction before, which
+  ///   may belong to another line and, at the end of a function that doesn't return, to another function.
   public func frames(for pc: Address, isReturnAddress: Bool) -> [Frame] {
     let target = isReturnAddress && pc.rawValue > 0 ? pc - 1 : pc
     var frames: [Frame]
@@ -70,8 +71,7 @@ public final class Symbolizer {
     var frames: [Frame] = []
     for source in location.frames {
       var name = source.name
-      // The symbol tells overloads of static functions apart, for which compilers record no linkage name.
-      if !source.inlined, let symbol, name == nil || !name!.isLinkage && symbol.name.hasPrefix("_Z") {
+      if !source.inlined, let symbol, isBetter(symbol, than: name, start: location.functionStart) {
         name = FunctionName(raw: symbol.name, readable: demangle(symbol.name), isLinkage: true)
       }
       var frame = unknown(address, module)
@@ -86,6 +86,16 @@ public final class Symbolizer {
       frames.append(frame)
     }
     return frames
+  }
+
+  /// Whether a symbol says more than debug information: it tells overloads of static functions apart, for which
+  /// compilers record no linkage name, and it has the public name of what a C library calls `__GI___libc_malloc`
+  /// inside.
+  private func isBetter(_ symbol: SymbolTable.Match, than name: FunctionName?, start: UInt64?) -> Bool {
+    guard let name else { return true }
+    if !name.isLinkage, symbol.name.hasPrefix("_Z") { return true }
+    return symbol.start == start && name.raw.hasPrefix("_") && name.raw == name.readable
+      && !symbol.name.hasPrefix("_") && !symbol.name.contains(".")
   }
 
   private func unknown(_ address: Address, _ module: Module) -> Frame {
@@ -107,13 +117,21 @@ public final class Symbolizer {
   /// Where a function or variable is loaded, found by its name in the symbol table.
   /// - Parameter module: the path or the last part of the path of a library or executable; nil looks in all of them.
   public func address(ofSymbol name: String, inModule module: String? = nil) -> Address? {
-    for candidate in modules where module == nil || candidate.path == module || candidate.path.hasSuffix("/" + module!) {
-      guard let file = candidate.file, let bias = candidate.bias else { continue }
-      for table in [".dynsym", ".symtab"] {
-        if let found = SymbolSection(file, table)?.address(of: name) { return Address(found &+ bias) }
+    let candidates = modules.filter { module == nil || $0.path == module || $0.path.hasSuffix("/" + module!) }
+    // What is exported first: those tables are short.
+    for table in [".dynsym", ".symtab"] {
+      for candidate in candidates {
+        guard let file = candidate.file, let bias = candidate.bias else { continue }
+        if let found = symbols(table, of: file)?.address(of: name) { return Address(found &+ bias) }
       }
     }
     return nil
+  }
+
+  private func symbols(_ table: String, of file: ObjectFile) -> SymbolSection? {
+    if let own = SymbolSection(file, table) { return own }
+    guard table == ".symtab", let debug = file.separateDebugFile else { return nil }
+    return SymbolSection(debug, table)
   }
 
   /// The path of the executable or library that an address lies in, its bss included.

@@ -4,8 +4,8 @@
 import ProcessImage
 
 extension TypeNames {
-  /// The class whose vtable has its address point at `address`: after the offset to the top, which is 0 for the whole object, and the
-  /// address of the type_info.
+  /// The class whose vtable has its address point at `address`: after the offset to the top, which is 0 for the whole
+  /// object, and the address of the type_info.
   func cplusplusType(vtable address: Address) -> Finding? {
     guard let mapping = image.mapping(containing: address), !mapping.isExecutable,
       symbolizer.module(containing: address) != nil, image.load(address - 16, as: UInt64.self) == 0,
@@ -34,18 +34,16 @@ extension TypeNames {
       symbolizer.module(containing: Address(pointer)) != nil, var mangled = image.string(Address(pointer))
     else { return nil }
     if mangled.first == "*" { mangled.removeFirst() }  // GCC marks names that are compared by address
-    guard let first = mangled.utf8.first, mangled.utf8.count < 4000,
-      (UInt8(ascii: "1")...UInt8(ascii: "9")).contains(first) || first == UInt8(ascii: "N") || first == UInt8(ascii: "S")
-        || first == UInt8(ascii: "Z")
-    else { return nil }
+    // A class's name starts with a length, or with what makes it nested, local or of `std`.
+    guard let first = mangled.first, mangled.utf8.count < 4000, "123456789NSZ".contains(first) else { return nil }
     let name = demangle("_ZTS" + mangled)
     let prefix = "typeinfo name for "
     return name.hasPrefix(prefix) ? String(name.dropFirst(prefix.count)) : nil
   }
 }
 
-/// `T` for the block that `std::make_shared<T>` allocates, which has the counts and the object in it; for the separate counts of other
-/// shared pointers a name that says so. Both libstdc++'s and libc++'s.
+/// `T` for the block that `std::make_shared<T>` allocates, which has the counts and the object in it; for the
+/// separate counts of other shared pointers a name that says so. Both libstdc++'s and libc++'s.
 func unwrapSharedPointer(_ name: String) -> String {
   for template in ["std::_Sp_counted_ptr_inplace<", "std::__shared_ptr_emplace<"] where name.hasPrefix(template) {
     return firstArgument(name.dropFirst(template.count)) ?? name

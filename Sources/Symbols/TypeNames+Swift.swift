@@ -1,5 +1,5 @@
-// Swift objects: their first word points to the metadata of their class (docs/ABI/TypeMetadata.rst of the Swift repository; on Linux
-// classes have no Objective-C fields).
+// Swift objects: their first word points to the metadata of their class (docs/ABI/TypeMetadata.rst of the Swift
+// repository; on Linux classes have no Objective-C fields).
 // SPDX-License-Identifier: Apache-2.0
 
 import ProcessImage

@@ -9,7 +9,8 @@ public struct TypeName: Hashable, Sendable {
 
   /// As a programmer writes it, without the Swift module: `Session`, `Box<Int>`, `net::Session`.
   public var name: String
-  /// The Swift module that declares it; nil for C++ and for what the compiler makes by itself, such as closure contexts.
+  /// The Swift module that declares it; nil for C++ and for what the compiler makes by itself, such as closure
+  /// contexts.
   public var module: String?
   public var language: Language
 

@@ -18,7 +18,7 @@ struct Leaks: ParsableCommand {
     let inspection = try Inspection(snapshot)
     let report = inspection.leaks(suppressions: Suppressions())
     print(report.leaks, snapshot.pauseMilliseconds, snapshot.method)
-    for group in report.groups { print(group.kind, group.count, group.type ?? "", group.cycle ?? "", group.cycles ?? 0, group.addresses.count) }
+    for group in report.groups { print(group.kind, group.count, group.type ?? "", group.cycle ?? "", group.cycles ?? 0, group.addresses.count); for f in group.stack ?? [] { print("    ", f.function, f.file ?? "", f.line ?? 0, f.module, f.inlined) } }
     print(inspection.heap.statistics, inspection.heap.diagnoses)
   }
 }

@@ -77,6 +77,8 @@ private let source = """
       symbolizer.frames(for: Address(try library.call("outer")), isReturnAddress: true), library: "apart.so")
     let hidden = symbolizer.frames(for: Address(try library.call("callHidden")), isReturnAddress: true)
     #expect(hidden.map(\.function) == ["hidden"])
+    let start = try #require(symbolizer.address(ofSymbol: "hidden", inModule: "apart.so"))
+    #expect(symbolizer.symbol(containing: start + 1)?.name == "hidden")
   }
 
   @Test func aDebugFileOfAnotherBuildIsPassedOver() throws {
@@ -101,10 +103,11 @@ private let source = """
     #expect(frames.first?.offset == pc - Address(try library.address("outer")))
     let hidden = Address(try library.call("callHidden"))
     let unnamed = symbolizer.frames(for: hidden, isReturnAddress: true)
-    let start = try #require(symbolizer.modulePath(containing: hidden).flatMap { path in
-      try? SelfImage().mappings.last { $0.name == path && $0.fileOffset == 0 }?.start
-    })
-    #expect(unnamed.map(\.function) == ["stripped.so+\(hidden - 1 - start.rawValue)"])
+    let exported = try workshop.run("nm", "-D", "stripped.so").split(separator: "\n").first { $0.hasSuffix(" outer") }
+    let outer = try #require(exported.flatMap { UInt64($0.split(separator: " ")[0], radix: 16) })
+    let start = try library.address("outer") - outer
+    #expect(unnamed.map(\.function) == ["stripped.so+\(hidden - 1 - start)"])
+    #expect(symbolizer.modulePath(containing: hidden) == workshop.path("stripped.so"))
     #expect(unnamed.map(\.rawName) == [""])
   }
 
@@ -123,6 +126,37 @@ private let source = """
     #expect(symbolizer.symbol(containing: counter + 32)?.name != "counter")
     let malloc = Address(UInt64(UInt(bitPattern: dlsym(nil, "malloc"))))
     #expect(symbolizer.symbol(containing: malloc)?.name == "malloc")
+  }
+
+  @Test func theKernelsLibrary() throws {
+    let symbolizer = Symbolizer(image: try SelfImage())
+    let time = try #require(symbolizer.address(ofSymbol: "__vdso_time", inModule: "[vdso]"))
+    #expect(symbolizer.symbol(containing: time)?.module == "[vdso]")
+    #expect(symbolizer.frames(for: time, isReturnAddress: false).map(\.function) == ["time"])
+  }
+
+  @Test(arguments: [false, true])
+  func aProgramWhoseFileIsGone(isReplaced: Bool) throws {
+    try workshop.write(
+      """
+      #include <stdio.h>
+      unsigned long outer(void);
+      int main() { printf("%lu\\n", outer()); fflush(stdout); return getchar() == 0; }
+
+      """, to: "main.c")
+    try workshop.run("cc", "-O2", "-g", "main.c", path, "-o", "program")
+    let program = try RunningProgram(workshop.path("program"))
+    defer { program.stop() }
+    let pc = Address(try #require(program.words.first.flatMap { UInt64($0) }))
+    try FileManager.default.removeItem(atPath: workshop.path("program"))
+    if isReplaced { try workshop.run("cc", "-O1", "-g", path, "main.c", "-o", "program") }
+    let image = try SelfImage(processID: program.processID)
+    let frames = Symbolizer(image: image).frames(for: pc, isReturnAddress: true)
+    #expect(frames.map(\.function) == ["leaf", "middle", "outer"])
+    #expect(frames.map(\.line) == ["in leaf", "in middle", "in outer"].map { line(of: "// \($0)", in: source) })
+    // Without the process the file that took the place must not pass for the one that ran.
+    let late = Symbolizer(mappings: image.mappings, processID: 0).frames(for: pc, isReturnAddress: true)
+    #expect(late.allSatisfy { $0.line == nil && $0.rawName.isEmpty })
   }
 
   @Test func addressesInNothing() throws {

@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 // Defining _GNU_SOURCE here would make libc's headers differ from those that Swift's Glibc module was built with.

@@ -3,6 +3,7 @@
 
 import Foundation
 import Glibc
+import ProcessImage
 
 /// A temporary folder with sources and what was built from them.
 final class Workshop {
@@ -52,6 +53,35 @@ final class Workshop {
   }
 }
 
+extension Workshop {
+  /// The mappings that a library would have if it was loaded at `base`.
+  func mappings(ofLibrary name: String, at base: UInt64) throws -> [Mapping] {
+    var mappings: [Mapping] = []
+    for header in try run("readelf", "-lW", name).split(separator: "\n") {
+      let fields = header.split(separator: " ")
+      guard fields.first == "LOAD" else { continue }
+      let numbers = fields.dropFirst().prefix(5).map { UInt64($0.dropFirst(2), radix: 16)! }
+      let isExecutable = fields.dropFirst(6).dropLast().contains { $0.contains("E") }
+      mappings.append(
+        Mapping(
+          start: Address((base + numbers[1]) & ~4095), end: Address((base + numbers[1] + numbers[4] + 4095) & ~4095),
+          isReadable: true, isWritable: false, isExecutable: isExecutable, isShared: false,
+          fileOffset: numbers[0] & ~4095, name: path(name)))
+    }
+    return mappings
+  }
+
+  /// Link-time addresses spread over a library's code.
+  func codeAddresses(ofLibrary name: String, count: UInt64) throws -> [UInt64] {
+    guard let text = try run("readelf", "-SW", name).split(separator: "\n").first(where: { $0.contains(" .text ") })
+    else { throw Failure(message: "\(name) has no .text") }
+    let fields = text.split(separator: "]")[1].split(separator: " ")
+    let start = UInt64(fields[2], radix: 16)!
+    let size = UInt64(fields[4], radix: 16)!
+    return (0..<count).map { start + size * $0 / count }
+  }
+}
+
 struct Failure: Error {
   var message: String
 }
@@ -88,7 +118,9 @@ final class RunningProgram {
     process.standardOutput = output
     try process.run()
     var line = Data()
-    while let byte = try output.fileHandleForReading.read(upToCount: 1), byte.first != UInt8(ascii: "\n") { line += byte }
+    while let byte = try output.fileHandleForReading.read(upToCount: 1), byte.first != UInt8(ascii: "\n") {
+      line += byte
+    }
     words = String(decoding: line, as: UTF8.self).split(separator: " ").map(String.init)
   }
 
