@@ -35,6 +35,7 @@ trap 'exit 130' INT TERM
 # A copy, so that other users can read it too, and a build that runs meanwhile does not change it.
 library=$work/libmallow.so
 install -m 755 "$MALLOW_LIBRARY" "$library"
+cd "$work" || exit 2
 
 # The first of two values in a quick run, the second in a full one.
 pick() { if [ "$quick" = 1 ]; then echo "$1"; else echo "$2"; fi; }

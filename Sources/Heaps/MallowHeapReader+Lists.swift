@@ -11,6 +11,16 @@ extension MallowHeapReader {
       if !page.hasTrailers { blocksOnFreeLists &+= UInt64(count) }
       _ = walk(heads.localFree, page, "list of local frees", heads.isBusy, &live)
       _ = walk(heads.remoteFree, page, "list of remote frees", heads.isBusy, &live)
+      if heads.isBusy { removeMarked(page, &live) }
+    }
+  }
+
+  /// Takes out blocks that are marked as free though no list leads to them: while a page's owner takes over what others have
+  /// freed, their list hangs on nothing but a register. A live block's second word is never the mark but by a rare chance.
+  private func removeMarked(_ page: HeapPage, _ live: inout BitSet) {
+    for number in page.blockNumbers where live.contains(number) {
+      let address = page.address(of: number - page.firstBlock)
+      if mirror.word(address + 8) == address.rawValue ^ introspection.key { live.remove(number) }
     }
   }
 

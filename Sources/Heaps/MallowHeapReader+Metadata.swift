@@ -18,7 +18,8 @@ extension MallowHeapReader {
         break
       }
       heaps.append(heap)
-      if heap.in_slow_path != 0 { busyHeaps.insert(address) }
+      let isTended = [UInt64(MALLOW_HEAP_CLAIMED), UInt64(MALLOW_HEAP_FROZEN)].contains(heap.state)
+      if heap.in_slow_path != 0 || isTended { busyHeaps.insert(address) }
       address = heap.next
     }
     return heaps

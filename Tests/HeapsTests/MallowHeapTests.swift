@@ -148,4 +148,21 @@ import Testing
     built.editHeap { $0.in_slow_path = 0 }
     #expect(try built.read().diagnoses.map(\.part) == [.freeList])
   }
+
+  @Test(arguments: [false, true]) func blocksOfAListThatIsJustTakenOverAreFree(hardened: Bool) throws {
+    let built = BuiltHeap(hardened: hardened)
+    let blocks = (0..<6).map { _ in built.allocate(48) }
+    for block in blocks[1...3] { built.free(block, to: .remote) }
+    built.edit(mallow_page.self, at: built.descriptor(of: blocks[0])) { $0.remote_free = 0 }
+    built.editHeap { $0.in_slow_path = 1 }
+    #expect(try built.read().heap.blocks.map(\.state) == [.live, .free, .free, .free, .live, .live])
+    built.editHeap {
+      $0.in_slow_path = 0
+      $0.state = UInt64(MALLOW_HEAP_CLAIMED)
+    }
+    #expect(try built.read().statistics.live.blocks == 3)
+    // Elsewhere such a word is the program's.
+    built.editHeap { $0.state = UInt64(MALLOW_HEAP_LIVE) }
+    #expect(try built.read().statistics.live.blocks == 6)
+  }
 }

@@ -101,7 +101,7 @@ import Testing
   @Test func isUnseenByABusyTarget() throws {
     let child = try Child([try folder.compile(Targets.busy)])
     try child.expectLine("ready")
-    for _ in 0..<200 {
+    for _ in 0..<60 {
       let snapshot = try Snapshot.take(of: child.process)
       #expect(snapshot.method == .fork, "\(snapshot.copyReason)")
       #expect(snapshot.threads.count == 7)

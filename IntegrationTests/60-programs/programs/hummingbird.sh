@@ -2,6 +2,7 @@
 # A Hummingbird server, which is SwiftNIO, under load. Full runs only: it takes minutes to build.
 # SPDX-License-Identifier: Apache-2.0
 
+# The folder must not be named like a dependency, or that is not found.
 hummingbird_package() {
   local folder=$1
   mkdir -p "$folder/Sources/server"
@@ -36,7 +37,7 @@ END
 hummingbird_run() {
   local port size
   port=$(free_port)
-  serve "${run[@]}" "$work/hummingbird/.build/release/server" "$port"
+  serve "${run[@]}" "$work/web-server/.build/release/server" "$port"
   wait_until 20 curl -sf "http://127.0.0.1:$port/text/1" && serves_as_wanted || return
   for size in 1 100 20000; do
     curl -sf "http://127.0.0.1:$port/text/$size" | sha256sum
@@ -56,9 +57,9 @@ if [ "$quick" = 1 ]; then
 elif ! command -v swift >/dev/null; then
   skip "hummingbird" "there is no swift on the path"
 else
-  hummingbird_package "$work/hummingbird"
+  hummingbird_package "$work/web-server"
   set_limit 1800
-  check "hummingbird: built" "${plain[@]}" swift build -c release --package-path "$work/hummingbird" &&
+  check "hummingbird: built" "${plain[@]}" swift build -c release --package-path "$work/web-server" &&
     compare "hummingbird: answers and load" hummingbird_run
   set_limit 120
 fi

@@ -77,9 +77,6 @@ static inline ssize_t mallow_write_memory(pid_t thread, uint64_t address, const 
   return syscall(SYS_process_vm_writev, (long)thread, &local, 1UL, &remote, 1UL, 0UL);
 }
 
-/// The calling thread's id: ptrace(2) belongs to a thread, not to a process.
-static inline pid_t mallow_gettid(void) { return (pid_t)syscall(SYS_gettid); }
-
 /// A descriptor of a process (pidfd_open(2)), close-on-exec, or -1.
 static inline int mallow_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, (long)process, 0L); }
 
