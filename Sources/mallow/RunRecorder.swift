@@ -59,9 +59,17 @@ struct RunRecorder {
       ?? RunSummary(
         target: Target(processID: 0, executable: program.binary, allocator: .unknown), exit: exit(outcome.end), wallSeconds: 0,
         notes: ["It was killed before its memory could be looked at."])
+    // Under the name it was started by: the file may be called otherwise.
+    if sameFile(program.path, summary.target.executable) { summary.target.executable = program.path }
     summary.exit = exit(outcome.end)
     summary.wallSeconds = outcome.wallSeconds
     if outcome.peakResidentBytes > 0 { summary.peakResident = outcome.peakResidentBytes }
     return (summary, children.sorted { ($0.peakResident ?? 0) > ($1.peakResident ?? 0) })
   }
+}
+
+private func sameFile(_ a: String, _ b: String) -> Bool {
+  var first = stat()
+  var second = stat()
+  return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino
 }
