@@ -51,6 +51,14 @@ public func heapFigures() -> HeapFigures {
   return figures
 }
 
+/// Prints the sums to standard error, as malloc_stats(3) does.
+@c(mallow_print_figures)
+public func printFigures() {
+  let figures = heapFigures()
+  mallow_print_statistics(
+    figures.mapped, figures.liveBytes, figures.liveBlocks, figures.freeBlocks, figures.retained, figures.hugeBlocks, figures.hugeBytes)
+}
+
 /// Bytes of a page of the kernel.
 public func kernelPageSize() -> Int {
   mallow_state.kernel_page == 0 ? sysconf(Int32(_SC_PAGESIZE)) : Int(mallow_state.kernel_page)

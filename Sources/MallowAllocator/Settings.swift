@@ -25,8 +25,9 @@ func initialize() {
   mallow_publish()
   mallow_introspection.magic = UInt64(MALLOW_LAYOUT_MAGIC)
   mallow_store32(mallow_initialized(), 2)
-  // May allocate, which works from here on.
+  // These may allocate, which works from here on.
   pthread_atfork(beforeFork, afterForkInParent, afterForkInChild)
+  if mallow_state.print_statistics != 0 { atexit(printFigures) }
 }
 
 /// A secret from the random bytes that the kernel gives each program (getauxval(3), AT_RANDOM).

@@ -41,11 +41,7 @@ public func mallow_mallinfo() -> mallinfo {
 }
 
 @implementation @c
-public func mallow_malloc_stats() {
-  let figures = heapFigures()
-  mallow_print_statistics(
-    figures.mapped, figures.liveBytes, figures.liveBlocks, figures.freeBlocks, figures.retained, figures.hugeBlocks, figures.hugeBytes)
-}
+public func mallow_malloc_stats() { printFigures() }
 
 /// Writes an XML document in the spirit of glibc's, with the sums for one heap.
 @implementation @c
