@@ -6,7 +6,7 @@ import CMallow
 func allocateMetadata(_ size: UInt64) -> UInt64 {
   let rounded = roundUp(size, to: 64)
   if mallow_state.metadata_end &- mallow_state.metadata_next < rounded {
-    var chunk: UInt64 = 1 << 20
+    var chunk: UInt64 = 128 << 10
     var start = mapMemory(chunk)
     if start == 0 {
       chunk = roundUp(rounded &+ 64, to: 65536)

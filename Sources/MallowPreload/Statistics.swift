@@ -14,7 +14,7 @@ public func mallow_mallopt(_ parameter: Int32, _ value: Int32) -> Int32 { 1 }
 @implementation @c
 public func mallow_mallinfo2() -> mallinfo2 {
   let figures = heapFigures()
-  var info = mallinfo2()
+  var info = mallow_no_mallinfo2()
   info.arena = Int(figures.mapped &- figures.hugeBytes)
   info.ordblks = Int(figures.freeBlocks)
   info.hblks = Int(figures.hugeBlocks)
@@ -29,7 +29,7 @@ public func mallow_mallinfo2() -> mallinfo2 {
 @implementation @c
 public func mallow_mallinfo() -> mallinfo {
   let wide = mallow_mallinfo2()
-  var info = mallinfo()
+  var info = mallow_no_mallinfo()
   info.arena = Int32(truncatingIfNeeded: wide.arena)
   info.ordblks = Int32(truncatingIfNeeded: wide.ordblks)
   info.hblks = Int32(truncatingIfNeeded: wide.hblks)

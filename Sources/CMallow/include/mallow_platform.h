@@ -175,6 +175,10 @@ static inline int mallow_write_information(FILE *stream, uint64_t mapped, uint64
 #define MALLOW_FUNCTION(name, result, ...) \
   extern result mallow_##name(__VA_ARGS__); \
   _Static_assert(__builtin_types_compatible_p(__typeof__(name), __typeof__(mallow_##name)), #name)
+// Empty structures: in Swift, their names mean the functions.
+static inline struct mallinfo mallow_no_mallinfo(void) { return (struct mallinfo){0}; }
+static inline struct mallinfo2 mallow_no_mallinfo2(void) { return (struct mallinfo2){0}; }
+
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wdeprecated-declarations"
 MALLOW_FUNCTION(malloc, void *_Nullable, size_t size);
