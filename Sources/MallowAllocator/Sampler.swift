@@ -21,6 +21,7 @@ func nextSample(_ heap: Heap) -> Int64 {
 
 /// Counts `size` bytes towards the next sample of `class`.
 func sampleIsDue(_ heap: Heap, class index: Int, size: UInt64) -> Bool {
+  if mallow_introspection.profile != UInt32(MALLOW_PROFILE_SAMPLED) { return false }
   let untilSample = mallow_heap_until_sample(heap) + index
   untilSample.pointee &-= Int64(size)
   if untilSample.pointee >= 0 { return false }

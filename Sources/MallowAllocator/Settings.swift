@@ -26,7 +26,7 @@ func initialize() {
   mallow_introspection.magic = UInt64(MALLOW_LAYOUT_MAGIC)
   mallow_store32(mallow_initialized(), 2)
   // These may allocate, which works from here on.
-  pthread_atfork(beforeFork, afterForkInParent, afterForkInChild)
+  pthread_atfork(nil, nil, afterForkInChild)
   if mallow_state.print_statistics != 0 { atexit(printFigures) }
 }
 

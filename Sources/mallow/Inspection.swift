@@ -33,6 +33,7 @@ struct Inspection {
   func leaks(suppressions: Suppressions) -> LeakReport {
     var options = LeakSearch.Options()
     options.suppressions = suppressions
+    options.addressLimit = 10_000
     return LeakSearch(heap, options: options).run(symbolizer: self, types: self)
   }
 }
