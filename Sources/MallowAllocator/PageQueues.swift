@@ -46,13 +46,16 @@ func setCurrent(_ heap: Heap, _ sizeClass: Int, _ page: Page) {
 }
 
 /// Takes a page that has no free block off its queue. Other threads' next free puts it on the heap's list of pages to look at.
-/// - Returns: false where another thread has freed into it meanwhile: it stays.
+/// - Returns: false where another thread has freed into it meanwhile: it stays, at the end.
 func markFull(_ page: Page, of heap: Heap) -> Bool {
-  var none: UInt64 = 0
-  guard mallow_compare_exchange(page.remoteFree, &none, UInt64(MALLOW_REMOTE_NOTIFY)) else { return false }
+  // Off the queue first: once the mark is there, `next` belongs to whoever frees into the page.
   remove(page, from: heap)
   page.pointee.owner |= UInt64(MALLOW_OWNER_FULL)
-  return true
+  var none: UInt64 = 0
+  if mallow_compare_exchange(page.remoteFree, &none, UInt64(MALLOW_REMOTE_NOTIFY)) { return true }
+  page.pointee.owner &= ~UInt64(MALLOW_OWNER_FULL)
+  append(page, to: heap)
+  return false
 }
 
 /// Puts a full page back on its queue after a free by its owner.

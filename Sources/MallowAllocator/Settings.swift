@@ -33,8 +33,8 @@ func initialize() {
 /// A secret from the random bytes that the kernel gives each program (getauxval(3), AT_RANDOM).
 private func randomKey() -> UInt64 {
   let bytes = mallow_random_bytes()
-  let low = bytes == 0 ? milliseconds() : word(at: bytes)
-  let high = bytes == 0 ? UInt64(threadID()) : word(at: bytes &+ 8)
+  let low = bytes == 0 ? milliseconds() : rawPointer(bytes).loadUnaligned(as: UInt64.self)
+  let high = bytes == 0 ? UInt64(threadID()) : rawPointer(bytes &+ 8).loadUnaligned(as: UInt64.self)
   return (low &* 0x9E37_79B9_7F4A_7C15) ^ high | 1
 }
 
