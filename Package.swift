@@ -73,7 +73,8 @@ let package = Package(
             + link(
               [
                 "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
-                "-z", "now",
+                // First of all libraries: its handlers of fork must come before those of others, which may allocate.
+                "-z", "now", "-z", "initfirst",
               ] + aliases))
       ]),
     .executableTarget(

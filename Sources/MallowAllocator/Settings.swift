@@ -3,7 +3,7 @@
 import CMallow
 
 /// Sets the library up, once, at the first allocation: that may come from the dynamic loader, before anything else has run.
-@inline(never)
+@c(mallow_initialize) @inline(never)
 func initialize() {
   if !mallow_compare_exchange32(mallow_initialized(), 0, 1) {
     // Another thread is at it, or this one is and allocates on the way.
