@@ -75,7 +75,7 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
 }
 
-private func emptyQuarantine(_ heap: Heap) {
+func emptyQuarantine(_ heap: Heap) {
   for slot in 0..<Int(MALLOW_QUARANTINE_COUNT) {
     let block = mallow_heap_quarantine(heap)[slot]
     mallow_heap_quarantine(heap)[slot] = 0
@@ -106,6 +106,8 @@ func tidyOrphans() {
     let thread = heap.pointee.thread
     if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) && thread != 0 && thread != threadID() && !mallow_thread_exists(thread)
       && heap.pointee.in_slow_path == 0
+      // It may have been given up and taken over by another thread meanwhile.
+      && mallow_compare_exchange32(mallow_heap_thread(heap), thread, 0)
     {
       _ = heap.changeState(from: MALLOW_HEAP_LIVE, to: MALLOW_HEAP_ORPHAN)
     }

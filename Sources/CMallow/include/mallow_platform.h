@@ -110,6 +110,7 @@ static inline uint64_t *mallow_stack_frames(struct mallow_stack *s) { return s->
 static inline uint64_t *mallow_page_remote_free(struct mallow_page *p) { return &p->remote_free; }
 static inline uint64_t *mallow_heap_remote_pages(struct mallow_heap *h) { return &h->remote_pages; }
 static inline uint64_t *mallow_heap_state(struct mallow_heap *h) { return &h->state; }
+static inline uint32_t *mallow_heap_thread(struct mallow_heap *h) { return &h->thread; }
 static inline struct mallow_page *mallow_region_aligned_page(struct mallow_region *r) { return &r->aligned_page; }
 static inline uint64_t *mallow_span_frees(void) { return &mallow_introspection.span_frees; }
 static inline uint64_t *mallow_trailer_frees(void) { return &mallow_introspection.trailer_frees; }
