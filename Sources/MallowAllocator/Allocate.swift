@@ -93,12 +93,14 @@ private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, align
   }
   var fresh = false
   guard let page = pageWithBlocks(heap, sizeClass, trailers: false, fresh: &fresh) else { return 0 }
-  if page.pointee.free == 0 && !refill(page, heap) {
+  let isRefilled = page.pointee.free == 0
+  if isRefilled && !refill(page, heap) {
     // The size is rounded as it was for the class, so that the weight of the sample is that class's.
     let rounded = alignment == 16 ? size : roundUp(max(size, 1), to: alignment)
     return allocateRecorded(heap, rounded, alignment: alignment, zeroed: zeroed, record: true)
   }
-  setCurrent(heap, sizeClass, page)
+  // A long list from before would keep this heap from the clock, for which it waits while memory is to be given back.
+  if isRefilled || heap.pointee.purge_pending == 0 { setCurrent(heap, sizeClass, page) }
   let block = take(page.pointee.free, from: page)
   if zeroed {
     // A block that was carved just now from clean memory holds nothing but its link.

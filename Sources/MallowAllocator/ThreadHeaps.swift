@@ -73,6 +73,17 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   mallow_thread_heap = mallow_no_heap()
   heap.pointee.thread = 0
   mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
+  if mallow_state.dirty_free != 0 { tellLiveHeaps() }
+}
+
+/// Lets other threads give back what this one leaves. Its heap's lists may be emptied under a running thread: it then takes its slow
+/// path, which finds the same pages in the queues.
+private func tellLiveHeaps() {
+  var candidate = firstHeap()
+  while let heap = candidate {
+    if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) { expectPurge(heap) }
+    candidate = heap.next
+  }
 }
 
 func emptyQuarantine(_ heap: Heap) {
@@ -83,10 +94,26 @@ func emptyQuarantine(_ heap: Heap) {
   }
 }
 
-/// A block was freed into a heap without a thread: every so often its empty pages are given back.
+/// A block was freed into a heap without a thread: every so often, and when the freeing thread next looks at the clock, its empty
+/// pages are given back.
 func noteOrphanFree(_ heap: Heap) {
   if heap.pointee.orphan_frees & 255 == 255 { tidyOrphan(heap, pagesPerQueue: 16) }
   heap.pointee.orphan_frees &+= 1  // a lost count does no harm
+  if mallow_state.orphans_freed == 0 { mallow_state.orphans_freed = 1 }
+  let mine: Heap = mallow_thread_heap
+  if !mine.isEmptyHeap { expectPurge(mine) }
+}
+
+/// Tidies the orphans that have been freed into.
+func tidyOrphansFreedInto() {
+  var candidate = firstHeap()
+  while let heap = candidate {
+    if heap.pointee.orphan_frees != 0 && heap.pointee.state == UInt64(MALLOW_HEAP_ORPHAN) {
+      heap.pointee.orphan_frees = 0
+      tidyOrphan(heap, pagesPerQueue: .max)
+    }
+    candidate = heap.next
+  }
 }
 
 /// Gives an orphan's empty pages back, unless a new thread takes the heap at this moment.

@@ -52,7 +52,12 @@ struct mallow_state {
   uint64_t metadata_next;         // free metadata memory, from here
   uint64_t metadata_end;          // to here
   uint64_t dirty_free;            // dirty free slices in all regions
-  uint32_t live_heaps;
+  uint64_t last_region;           // address of the last mallow_region of the list
+  uint64_t unused_records;        // address of the first mallow_region without a mapping
+  uint64_t first_free;            // mallow_region before which no region has a free slice; 0: the list's first
+  uint64_t first_dirty;           // mallow_region before which no region has a dirty free slice; 0: the list's first
+  uint32_t orphans_freed;         // non-zero: blocks of orphan heaps were freed since these were last looked at
+  uint32_t purge_refused;         // the system took no memory back the last time, as it does where all is locked
   uint32_t print_statistics;      // MALLOW_STATS
   uint32_t fork_nested;           // the forking thread held the lock already
   uint64_t key_word;              // copy of mallow_introspection.key, for the fast path
