@@ -150,6 +150,7 @@ func freeHuge(_ record: Region) {
   release(mallow_main_lock())
   // Without the lock, since it may take long: until it is done nobody else can get these addresses.
   unmapMemory(base, size)
+  mallow_state.place_below = roundUp(base &+ size, to: regionSize)
   mallow_add(mallow_span_frees(), 1)
   __errno_location().pointee = saved
 }

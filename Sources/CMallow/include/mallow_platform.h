@@ -49,6 +49,7 @@ struct mallow_state {
   uint64_t purge_delay;           // milliseconds that free slices stay resident
   uint64_t last_purge;            // milliseconds
   uint64_t region_bytes;          // bytes to map for the next region
+  uint64_t place_below;           // address below which an aligned mapping probably fits: a guess, of any thread
   uint64_t metadata_next;         // free metadata memory, from here
   uint64_t metadata_end;          // to here
   uint64_t dirty_free;            // dirty free slices in all regions
