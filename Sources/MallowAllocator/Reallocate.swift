@@ -64,8 +64,8 @@ public func allocateAligned(_ size: Int, alignment: Int) -> UnsafeMutableRawPoin
   if alignment <= 16 { return allocate(Int(bitPattern: UInt(size))) }
   if alignment > largestRequest || size > largestRequest &- alignment { return outOfMemory() }
   // Classes up to eight times the alignment are its multiples, larger ones step by more: a rounded size has an aligned class.
-  if alignment <= directLimit && size <= directLimit {
-    return allocate(Int(roundUp(max(size, 1), to: alignment)))
+  if alignment <= directLimit && size <= directLimit, let block = allocateFast(Int(roundUp(max(size, 1), to: alignment))) {
+    return block
   }
   return allocate(size, alignment: alignment, zeroed: false)
 }
