@@ -32,8 +32,8 @@ let exported: [String: [String]] = [
   "mallow_pvalloc": ["pvalloc", "__libc_pvalloc"],
   "mallow_malloc_usable_size": ["malloc_usable_size"],
   "mallow_malloc_trim": ["malloc_trim"],
-  "mallow_mallopt": ["mallopt"],
-  "mallow_mallinfo": ["mallinfo"],
+  "mallow_mallopt": ["mallopt", "__libc_mallopt"],
+  "mallow_mallinfo": ["mallinfo", "__libc_mallinfo"],
   "mallow_mallinfo2": ["mallinfo2"],
   "mallow_malloc_stats": ["malloc_stats"],
   "mallow_malloc_info": ["malloc_info"],
@@ -73,7 +73,8 @@ let package = Package(
             + link(
               [
                 "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
-                "-z", "now",
+                // First of all libraries: its handlers of fork must come before those of others, which may allocate.
+                "-z", "now", "-z", "initfirst",
               ] + aliases))
       ]),
     .executableTarget(

@@ -18,6 +18,9 @@ extension StackFrame {
     return Self.allocationPrefixes.contains { name.hasPrefix($0) } || Self.allocatorParts.contains { name.contains($0) }
   }
 
+  /// Whether this is a function of the C++ standard library.
+  var isInStandardLibrary: Bool { function.hasPrefix("std::") || function.hasPrefix("__gnu_cxx::") }
+
   /// Whether this frame only starts a program or thread.
   public var isStart: Bool { Self.startFunctions.contains { function == $0 || function.hasPrefix($0 + "@") } }
 
@@ -66,7 +69,7 @@ extension StackFrame {
     "std::allocator_traits<", "std::_Vector_base<", "std::__detail::_Hashtable_alloc<",
   ]
   private static let allocatorParts = [
-    " std::__allocate_guarded<", "::_M_allocate(", "::_M_allocate_node<", "::_M_get_node(", "::_M_create_storage(",
+    "std::__allocate_guarded<", "::_M_allocate(", "::_M_allocate_node<", "::_M_get_node(", "::_M_create_storage(",
   ]
   private static let startFunctions = [
     "_start", "__libc_start_main", "__libc_start_main_impl", "__libc_start_call_main", "start_thread", "clone", "clone3",
@@ -75,10 +78,12 @@ extension StackFrame {
 }
 
 extension [StackFrame] {
-  /// The stack without the frames of the allocation itself and of the program's or thread's start. A stack that has no others
-  /// stays as it is.
+  /// The stack without the frames of the allocation itself, of the inside of the C++ library, and of the program's or thread's start.
+  /// A stack that has no others stays as it is.
   public func trimmed() -> [StackFrame] {
-    guard let first = firstIndex(where: { !$0.isAllocationInternal }) else { return self }
+    guard var first = firstIndex(where: { !$0.isAllocationInternal }) else { return self }
+    // Of the C++ library's frames, the one that the program called is enough.
+    if let own = self[first...].firstIndex(where: { !$0.isInStandardLibrary }), own > first + 1, self[own].file != nil { first = own - 1 }
     var result = Array(self[first...])
     while let last = result.last, last.isStart { result.removeLast() }
     return result.isEmpty ? self : result

@@ -73,6 +73,8 @@ func allocate(_ size: UInt64, alignment: UInt64, zeroed: Bool) -> UnsafeMutableR
     let rounded = alignment == 16 ? size : roundUp(size == 0 ? 1 : size, to: alignment)
     if rounded <= largestBlock && alignment <= sliceSize {
       block = allocateBlock(heap, size, sizeClass(of: rounded), alignment: alignment, zeroed: zeroed)
+      // Where there is no room for a page of many blocks there may be for this one.
+      if block == 0 && rounded > 8192 { block = allocateSpan(heap, size, alignment: alignment, zeroed: zeroed) }
     } else if sampleIsDue(heap, class: Int(MALLOW_CLASS_COUNT), size: size) {
       block = allocateRecorded(heap, size, alignment: alignment, zeroed: zeroed, record: true)
     } else {

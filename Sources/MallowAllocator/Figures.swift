@@ -48,7 +48,33 @@ public func heapFigures() -> HeapFigures {
       }
     }
   }
+  takeOutQuarantine(&figures)
   return figures
+}
+
+/// Blocks in quarantine were freed by the program.
+private func takeOutQuarantine(_ figures: inout HeapFigures) {
+  if mallow_introspection.hardened == 0 { return }
+  var candidate = firstHeap()
+  while let heap = candidate {
+    candidate = heap.next
+    for slot in 0..<Int(MALLOW_QUARANTINE_COUNT) {
+      let block = mallow_heap_quarantine(heap)[slot]
+      let size = block == 0 ? 0 : UInt64(Page(blockAt: block).pointee.block_size)
+      if size == 0 || figures.liveBytes < size { continue }
+      figures.liveBlocks &-= 1
+      figures.liveBytes &-= size
+      figures.freeBlocks &+= 1
+    }
+  }
+}
+
+/// Prints the sums to standard error, as malloc_stats(3) does.
+@c(mallow_print_figures)
+public func printFigures() {
+  let figures = heapFigures()
+  mallow_print_statistics(
+    figures.mapped, figures.liveBytes, figures.liveBlocks, figures.freeBlocks, figures.retained, figures.hugeBlocks, figures.hugeBytes)
 }
 
 /// Bytes of a page of the kernel.

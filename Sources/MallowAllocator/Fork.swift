@@ -1,36 +1,18 @@
-// fork in a process with many threads. The forking thread takes the locks, so that the child's copy of what they guard is
-// whole; it may hold one already where it forks from a signal handler, and then keeps it. In the child, the heaps of threads
-// that do not exist there become orphans, except those that were caught in the middle of a slow path: these are left alone.
+// fork in a process with many threads. No lock is taken for it: libc takes locks of its own between a handler before the fork and the
+// fork, whose holders may be waiting for ours. The child instead mends what a thread that does not exist there was doing: fork
+// copies memory as if every other thread had been stopped between two of its instructions, and the structures under the main
+// lock are changed in such an order that at worst some slices are lost, while sums and the map can be made anew. Heaps of those
+// threads become orphans, except those that were caught in the middle of a slow path: these are left alone.
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
-private let mainLockNested: UInt32 = 1
-private let stackLockNested: UInt32 = 2
-
-@c(mallow_before_fork)
-func beforeFork() {
-  var nested: UInt32 = 0
-  if holds(mallow_main_lock()) { nested |= mainLockNested } else { acquire(mallow_main_lock()) }
-  if holds(mallow_stack_lock()) { nested |= stackLockNested } else { acquire(mallow_stack_lock()) }
-  mallow_state.fork_nested = nested
-}
-
-private func releaseAfterFork() {
-  let nested = mallow_state.fork_nested
-  if nested & stackLockNested == 0 { release(mallow_stack_lock()) }
-  if nested & mainLockNested == 0 { release(mallow_main_lock()) }
-}
-
-@c(mallow_after_fork_in_parent)
-func afterForkInParent() { releaseAfterFork() }
-
 @c(mallow_after_fork_in_child)
 func afterForkInChild() {
-  // The child's only thread has a new id, which a lock that it still holds must carry too.
+  let parent = mallow_thread_id
   mallow_thread_id = mallow_gettid()
-  if mallow_state.fork_nested & mainLockNested != 0 { mallow_state.lock.word = mallow_thread_id }
-  if mallow_state.fork_nested & stackLockNested != 0 { mallow_state.stack_lock.word = mallow_thread_id }
-  releaseAfterFork()
+  // The forking thread may hold a lock itself, where a signal handler interrupted it: it still does.
+  if !passOn(mallow_main_lock(), from: parent) { mendRegions() }
+  _ = passOn(mallow_stack_lock(), from: parent)
   let mine: Heap = mallow_thread_heap
   var candidate = firstHeap()
   while let heap = candidate {
@@ -42,4 +24,39 @@ func afterForkInChild() {
     }
     candidate = heap.next
   }
+}
+
+/// Gives a lock to the child's thread where the forking thread held it, and frees it where another thread did.
+/// - Returns: whether what it guards is whole: nobody or the forking thread held it.
+private func passOn(_ lock: UnsafeMutablePointer<mallow_lock>, from parent: UInt32) -> Bool {
+  let holder = holder(of: lock)
+  if holder == 0 { return true }
+  let wasMine = holder == parent
+  lock.pointee.word = wasMine ? mallow_thread_id : 0
+  return wasMine
+}
+
+/// Makes sums and the region map anew from the bitmaps and records.
+private func mendRegions() {
+  var allDirty: UInt64 = 0
+  var candidate = firstRegion()
+  while let region = candidate {
+    candidate = region.next
+    if region.pointee.base == 0 { continue }
+    if region.pointee.kind != UInt32(MALLOW_MAP_REGION) {
+      markMap(region)
+      continue
+    }
+    mallow_map()[Int(region.pointee.base &>> UInt64(MALLOW_REGION_SHIFT))] = UInt8(MALLOW_MAP_REGION)
+    var free = 0
+    var dirty = 0
+    for index in 0..<Int(MALLOW_BITMAP_WORDS) {
+      free &+= mallow_region_free(region)[index].nonzeroBitCount
+      dirty &+= (mallow_region_free(region)[index] & mallow_region_dirty(region)[index]).nonzeroBitCount
+    }
+    region.pointee.free_slices = UInt32(free)
+    region.pointee.dirty_free_slices = UInt32(dirty)
+    allDirty &+= UInt64(dirty)
+  }
+  mallow_state.dirty_free = allDirty
 }

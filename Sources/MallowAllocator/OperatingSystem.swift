@@ -112,7 +112,7 @@ func tryAcquire(_ lock: UnsafeMutablePointer<mallow_lock>) -> Bool {
   mallow_compare_exchange32(UnsafeMutableRawPointer(lock).assumingMemoryBound(to: UInt32.self), 0, threadID())
 }
 
-/// Whether the running thread holds the lock: possible where a signal handler interrupted it.
-func holds(_ lock: UnsafeMutablePointer<mallow_lock>) -> Bool {
-  mallow_load32(UnsafeMutableRawPointer(lock).assumingMemoryBound(to: UInt32.self)) & ~waiters == threadID()
+/// The id of the thread that holds the lock, 0 for none.
+func holder(of lock: UnsafeMutablePointer<mallow_lock>) -> UInt32 {
+  mallow_load32(UnsafeMutableRawPointer(lock).assumingMemoryBound(to: UInt32.self)) & ~waiters
 }

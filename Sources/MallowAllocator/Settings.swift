@@ -3,7 +3,7 @@
 import CMallow
 
 /// Sets the library up, once, at the first allocation: that may come from the dynamic loader, before anything else has run.
-@inline(never)
+@c(mallow_initialize) @inline(never)
 func initialize() {
   if !mallow_compare_exchange32(mallow_initialized(), 0, 1) {
     // Another thread is at it, or this one is and allocates on the way.
@@ -25,8 +25,9 @@ func initialize() {
   mallow_publish()
   mallow_introspection.magic = UInt64(MALLOW_LAYOUT_MAGIC)
   mallow_store32(mallow_initialized(), 2)
-  // May allocate, which works from here on.
-  pthread_atfork(beforeFork, afterForkInParent, afterForkInChild)
+  // These may allocate, which works from here on.
+  pthread_atfork(nil, nil, afterForkInChild)
+  if mallow_state.print_statistics != 0 { atexit(printFigures) }
 }
 
 /// A secret from the random bytes that the kernel gives each program (getauxval(3), AT_RANDOM).

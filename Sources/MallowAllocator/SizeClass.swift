@@ -10,8 +10,8 @@ import CMallow
 @usableFromInline let largestBlock: UInt64 = 65536
 /// Requests above this many bytes get a mapping of their own.
 @usableFromInline let largestSpan: UInt64 = 16 << 20
-/// Larger requests fail: the difference of two pointers into one block must fit `ptrdiff_t`.
-@usableFromInline let largestRequest = UInt64(Int64.max)
+/// Larger requests fail at once: no address space has room for them.
+@usableFromInline let largestRequest: UInt64 = 1 << UInt64(MALLOW_ADDRESS_BITS)
 
 /// The class whose blocks are the smallest that hold `size` bytes.
 /// - Parameter size: at most ``largestBlock`` bytes.

@@ -97,7 +97,7 @@ private func giveBack(_ record: Region) {
 }
 
 /// Enters a huge block's mapping in the region map.
-private func markMap(_ record: Region) {
+func markMap(_ record: Region) {
   let map = mallow_map()
   let first = Int(record.pointee.base &>> UInt64(MALLOW_REGION_SHIFT))
   let last = Int((record.pointee.base &+ record.pointee.mapped &- 1) &>> UInt64(MALLOW_REGION_SHIFT))

@@ -6,11 +6,6 @@ import MallowAllocator
 
 @c(mallow_new) public func newObject(_ size: Int) -> UnsafeMutableRawPointer { allocateFast(size) ?? mallow_new_slow(size) }
 
-// The forms with std::nothrow return a null pointer at once: a new-handler may throw, which could not be caught here.
-
-@c(mallow_new_nothrow) public func newObjectOrNull(_ size: Int, _: UnsafeRawPointer) -> UnsafeMutableRawPointer? { allocate(size) }
-
-@c(mallow_new_aligned_nothrow)
-public func newAlignedObjectOrNull(_ size: Int, _ alignment: Int, _: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
-  allocateAligned(size, alignment: alignment)
+@c(mallow_new_nothrow) public func newObjectOrNull(_ size: Int, _ tag: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
+  allocateFast(size) ?? mallow_new_nothrow_slow(size, tag)
 }

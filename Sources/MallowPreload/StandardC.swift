@@ -23,12 +23,8 @@ public func mallow_reallocarray(_ block: UnsafeMutableRawPointer?, _ count: Int,
 public func mallow_posix_memalign(
   _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
 ) -> Int32 {
-  guard alignment >= MemoryLayout<UnsafeRawPointer>.size, isPowerOfTwo(alignment) else { return EINVAL }
-  let saved = __errno_location().pointee  // it answers by its result alone
-  guard let block = allocateAligned(size, alignment: alignment) else {
-    __errno_location().pointee = saved
-    return ENOMEM
-  }
+  guard UInt(bitPattern: alignment) >= UInt(MemoryLayout<UnsafeRawPointer>.size), isPowerOfTwo(alignment) else { return EINVAL }
+  guard let block = allocateAligned(size, alignment: alignment) else { return ENOMEM }
   result.pointee = block
   return 0
 }
@@ -61,4 +57,4 @@ public func mallow_pvalloc(_ size: Int) -> UnsafeMutableRawPointer? {
 public func mallow_malloc_usable_size(_ block: UnsafeMutableRawPointer?) -> Int { usableSize(of: block) }
 
 @inline(__always)
-private func isPowerOfTwo(_ value: Int) -> Bool { value > 0 && value & (value &- 1) == 0 }
+private func isPowerOfTwo(_ value: Int) -> Bool { value != 0 && value & (value &- 1) == 0 }

@@ -14,7 +14,7 @@ public func mallow_mallopt(_ parameter: Int32, _ value: Int32) -> Int32 { 1 }
 @implementation @c
 public func mallow_mallinfo2() -> mallinfo2 {
   let figures = heapFigures()
-  var info = mallinfo2()
+  var info = mallow_no_mallinfo2()
   info.arena = Int(figures.mapped &- figures.hugeBytes)
   info.ordblks = Int(figures.freeBlocks)
   info.hblks = Int(figures.hugeBlocks)
@@ -29,7 +29,7 @@ public func mallow_mallinfo2() -> mallinfo2 {
 @implementation @c
 public func mallow_mallinfo() -> mallinfo {
   let wide = mallow_mallinfo2()
-  var info = mallinfo()
+  var info = mallow_no_mallinfo()
   info.arena = Int32(truncatingIfNeeded: wide.arena)
   info.ordblks = Int32(truncatingIfNeeded: wide.ordblks)
   info.hblks = Int32(truncatingIfNeeded: wide.hblks)
@@ -41,19 +41,12 @@ public func mallow_mallinfo() -> mallinfo {
 }
 
 @implementation @c
-public func mallow_malloc_stats() {
-  let figures = heapFigures()
-  mallow_print_statistics(
-    figures.mapped, figures.liveBytes, figures.liveBlocks, figures.freeBlocks, figures.retained, figures.hugeBlocks, figures.hugeBytes)
-}
+public func mallow_malloc_stats() { printFigures() }
 
 /// Writes an XML document in the spirit of glibc's, with the sums for one heap.
 @implementation @c
 public func mallow_malloc_info(_ options: Int32, _ stream: UnsafeMutablePointer<FILE>) -> Int32 {
-  if options != 0 {
-    __errno_location().pointee = EINVAL
-    return -1
-  }
+  if options != 0 { return EINVAL }  // like glibc, whatever the manual says of errno
   let figures = heapFigures()
   return mallow_write_information(
     stream, figures.mapped, figures.liveBytes, figures.liveBlocks, figures.freeBlocks, figures.retained, figures.hugeBlocks,

@@ -26,6 +26,7 @@ public final class ExitingProcess: ProcessImage {
   public let isMainProgram: Bool
 
   private let memory: TargetMemory
+  private let touched: TouchedPages
 
   init?(_ process: Int32, threads held: [Int32], end: ProgramEnd, isMainProgram: Bool) {
     let stopped = held.compactMap { StoppedThread(Tracee(thread: $0)) }
@@ -37,6 +38,7 @@ public final class ExitingProcess: ProcessImage {
     self.end = end
     self.isMainProgram = isMainProgram
     memory = TargetMemory(thread: first)
+    touched = TouchedPages(thread: first)
     peakResidentBytes = Self.peakResident(of: first)
     residentBytes = UInt64(max(0, ProcessStatus(first)?.number("VmRSS") ?? 0)) * 1024
   }
@@ -44,6 +46,8 @@ public final class ExitingProcess: ProcessImage {
   public func read(_ address: Address, into buffer: UnsafeMutableRawBufferPointer) -> Int {
     memory.read(address, into: buffer)
   }
+
+  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { touched.ranges(in: range) }
 
   /// The high-water mark of a process's resident memory in bytes, 0 where it has none any more.
   static func peakResident(of thread: Int32) -> UInt64 {

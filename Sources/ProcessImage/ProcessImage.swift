@@ -17,6 +17,14 @@ public protocol ProcessImage: AnyObject {
   /// Reads memory from `address` upward into `buffer`.
   /// - Returns: the number of bytes read; fewer than asked where memory is unreadable.
   func read(_ address: Address, into buffer: UnsafeMutableRawBufferPointer) -> Int
+
+  /// The parts of a range of anonymous memory that were ever touched, in address order: the rest holds zeros.
+  /// All of it where that is not known.
+  func touchedRanges(in range: Range<Address>) -> [Range<Address>]
+}
+
+extension ProcessImage {
+  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { [range] }
 }
 
 /// A thread as it was stopped.

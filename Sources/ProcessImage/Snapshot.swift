@@ -29,6 +29,8 @@ public final class Snapshot: ProcessImage {
 
   private var source: Source
 
+  private lazy var touched: TouchedPages? = if case .fork(let child) = source { TouchedPages(thread: child.thread) } else { nil }
+
   private enum Source {
     case fork(Tracee)
     case copy(MemoryCopy, live: TargetMemory)
@@ -126,6 +128,8 @@ public final class Snapshot: ProcessImage {
     case .closed: 0
     }
   }
+
+  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { touched?.ranges(in: range) ?? [range] }
 
   /// Kills a snapshot's process and collects it.
   static func end(_ child: Tracee) {

@@ -50,7 +50,9 @@ struct GroupPart: Encodable {
   var cycle: String?
   var cycles: Int?
   var held: CountPart?
+  /// Where the blocks are; of very many the first ones.
   var addresses: [String]
+  var addressesOmitted: Int?
   var stack: [FramePart]?
 
   init(_ group: LeakGroup) {
@@ -63,6 +65,7 @@ struct GroupPart: Encodable {
     cycles = group.cycles
     held = group.held.blocks > 0 ? CountPart(group.held) : nil
     addresses = group.addresses.map(\.description)
+    addressesOmitted = group.count.blocks > addresses.count ? group.count.blocks - addresses.count : nil
     stack = group.stack?.map { FramePart($0) }
   }
 }

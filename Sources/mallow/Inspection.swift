@@ -7,21 +7,20 @@ import Symbols
 
 /// A target's heap with its symbols.
 struct Inspection {
-  let image: any ProcessImage
   let heap: MallowHeap
   let symbolizer: Symbolizer
   let types: TypeNames
 
   /// - Throws: ``Failure`` where the process does not run on Mallow.
   init(_ image: any ProcessImage, files: SymbolFiles = SymbolFiles()) throws {
-    self.image = image
     symbolizer = Symbolizer(image: image, files: files)
-    types = TypeNames(image: image, symbolizer: symbolizer)
+    let mirror = MemoryMirror(image, residentRanges: { image.touchedRanges(in: $0) })
+    types = TypeNames(image: mirror, symbolizer: symbolizer)
     guard let introspection = Self.introspection(of: image, symbolizer) else {
       throw Failure(
         "Process \(image.processID) does not run on Mallow's allocator: start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
     }
-    heap = try MallowHeap(MemoryMirror(image), introspection: introspection)
+    heap = try MallowHeap(mirror, introspection: introspection)
   }
 
   /// The variable by which the allocator is found: in the preloaded library, or in a program that was linked with it.
@@ -33,6 +32,7 @@ struct Inspection {
   func leaks(suppressions: Suppressions) -> LeakReport {
     var options = LeakSearch.Options()
     options.suppressions = suppressions
+    options.addressLimit = 10_000
     return LeakSearch(heap, options: options).run(symbolizer: self, types: self)
   }
 }

@@ -34,12 +34,16 @@ struct LeaksCommand: ParsableCommand {
       let snapshot = try Snapshot.take(of: target)
       defer { snapshot.close() }
       let inspection = try Inspection(snapshot)
+      let leaks = inspection.leaks(suppressions: suppressions)
+      guard snapshot.isIntact else {
+        throw Failure("The copy of process \(target) was killed while it was searched, perhaps for want of memory; try again.")
+      }
       return LeaksSummary(
         target: Target(processID: target, executable: snapshot.executable, allocator: .mallow),
-        leaks: inspection.leaks(suppressions: suppressions), profile: inspection.heap.profile,
+        leaks: leaks, profile: inspection.heap.profile,
         pauseMilliseconds: snapshot.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
         furtherDiagnoses: inspection.heap.furtherDiagnoses,
-        notes: snapshot.method == .copy ? ["The process could not be forked, so it stood still while it was copied: \(snapshot.copyReason)"] : [])
+        notes: snapshot.method == .copy ? ["The process stood still while it was copied, since it could not be forked because \(snapshot.copyReason)."] : [])
     }
     try report.write(
       to: STDOUT_FILENO, text: { TextReport.leaks(summary, style: $0) }, json: { try JSONReport.leaks(summary) })

@@ -15,8 +15,8 @@ struct Mallow: ParsableCommand {
     do {
       var command = try parseAsRoot()
       try command.run()
-    } catch let failure as Failure {
-      fail(failure.description)
+    } catch let code as ExitCode {
+      Glibc.exit(code.rawValue)
     } catch where exitCode(for: error) == .failure {
       // Everything that the parts throw describes itself in a sentence.
       fail("\(error)")

@@ -38,6 +38,10 @@ struct RunRecorder {
       summary.furtherDiagnoses = inspection.heap.furtherDiagnoses
       summary.sites = Sites(inspection.heap.stacks, symbolizer: inspection)
       if searchesLeaks { summary.leaks = inspection.leaks(suppressions: suppressions) }
+    } catch let error as HeapError where error.isUnused {
+      summary.heap = HeapStatistics()
+      if searchesLeaks { summary.leaks = LeakReport() }
+      summary.notes.append("The program has not allocated any memory.")
     } catch {
       summary.target.allocator = .unknown
       summary.notes.append("\(error)")
@@ -59,9 +63,17 @@ struct RunRecorder {
       ?? RunSummary(
         target: Target(processID: 0, executable: program.binary, allocator: .unknown), exit: exit(outcome.end), wallSeconds: 0,
         notes: ["It was killed before its memory could be looked at."])
+    // Under the name it was started by: the file may be called otherwise.
+    if sameFile(program.path, summary.target.executable) { summary.target.executable = program.path }
     summary.exit = exit(outcome.end)
     summary.wallSeconds = outcome.wallSeconds
     if outcome.peakResidentBytes > 0 { summary.peakResident = outcome.peakResidentBytes }
     return (summary, children.sorted { ($0.peakResident ?? 0) > ($1.peakResident ?? 0) })
   }
+}
+
+private func sameFile(_ a: String, _ b: String) -> Bool {
+  var first = stat()
+  var second = stat()
+  return stat(a, &first) == 0 && stat(b, &second) == 0 && first.st_dev == second.st_dev && first.st_ino == second.st_ino
 }

@@ -1,6 +1,7 @@
 // System calls and structures that Swift can't reach by itself: variadic functions and macros of the kernel's headers.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <sys/ioctl.h>
 #include <cpuid.h>
 #include <elf.h>
 #include <errno.h>
@@ -75,6 +76,20 @@ static inline ssize_t mallow_read_memory(pid_t thread, uint64_t address, void *b
 static inline ssize_t mallow_write_memory(pid_t thread, uint64_t address, const void *buffer, size_t size) {
   struct iovec local = {(void *)buffer, size}, remote = {(void *)address, size};
   return syscall(SYS_process_vm_writev, (long)thread, &local, 1UL, &remote, 1UL, 0UL);
+}
+
+// PAGEMAP_SCAN of linux/fs.h, which older headers lack: the pages in a range that are present (8) or swapped out (16).
+struct mallow_page_region { uint64_t start, end, categories; };
+struct mallow_scan_arguments {
+  uint64_t size, flags, start, end, walk_end, vector, vector_length, max_pages;
+  uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+static inline long mallow_scan_pages(int pagemap, uint64_t start, uint64_t end, struct mallow_page_region *regions, uint64_t capacity) {
+  struct mallow_scan_arguments arguments = {
+    .size = sizeof arguments, .start = start, .end = end, .vector = (uint64_t)regions, .vector_length = capacity,
+    .category_anyof_mask = 8 | 16, .return_mask = 8 | 16,
+  };
+  return ioctl(pagemap, _IOWR('f', 16, struct mallow_scan_arguments), &arguments);
 }
 
 /// A descriptor of a process (pidfd_open(2)), close-on-exec, or -1.

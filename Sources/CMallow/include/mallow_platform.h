@@ -60,7 +60,6 @@ struct mallow_state {
   uint32_t orphans_freed;         // non-zero: blocks of orphan heaps were freed since these were last looked at
   uint32_t purge_refused;         // the system took no memory back the last time, as it does where all is locked
   uint32_t print_statistics;      // MALLOW_STATS
-  uint32_t fork_nested;           // the forking thread held the lock already
   uint64_t key_word;              // copy of mallow_introspection.key, for the fast path
   uint64_t rule_cache;            // address of the unwinder's cache, 0 for none
 };
@@ -164,10 +163,15 @@ static inline const char *_Nullable mallow_find_setting(const char *name, char *
 
 static inline void mallow_print_statistics(uint64_t mapped, uint64_t live, uint64_t blocks, uint64_t free, uint64_t retained,
                                            uint64_t huge, uint64_t huge_bytes) {
+  // Not a point of cancellation, so that the text is never cut short.
+  int state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
   fprintf(stderr,
-          "mallow heap\nmapped bytes      = %12lu\nin use bytes      = %12lu\nin use blocks     = %12lu\nfree blocks       = %12lu\n"
-          "retained bytes    = %12lu\nmmap blocks       = %12lu\nmmap bytes        = %12lu\n",
-          mapped, live, blocks, free, retained, huge, huge_bytes);
+          "Arena 0:\nsystem bytes     = %10lu\nin use bytes     = %10lu\nin use blocks    = %10lu\nfree blocks      = %10lu\n"
+          "retained bytes   = %10lu\nTotal (incl. mmap):\nsystem bytes     = %10lu\nin use bytes     = %10lu\n"
+          "max mmap regions = %10lu\nmax mmap bytes   = %10lu\n",
+          mapped - huge_bytes, live, blocks, free, retained, mapped, live + huge_bytes, huge, huge_bytes);
+  pthread_setcancelstate(state, NULL);
 }
 static inline int mallow_write_information(FILE *stream, uint64_t mapped, uint64_t live, uint64_t blocks, uint64_t free,
                                            uint64_t retained, uint64_t huge, uint64_t huge_bytes) {
@@ -182,6 +186,10 @@ static inline int mallow_write_information(FILE *stream, uint64_t mapped, uint64
 #define MALLOW_FUNCTION(name, result, ...) \
   extern result mallow_##name(__VA_ARGS__); \
   _Static_assert(__builtin_types_compatible_p(__typeof__(name), __typeof__(mallow_##name)), #name)
+// Empty structures: in Swift, their names mean the functions.
+static inline struct mallinfo mallow_no_mallinfo(void) { return (struct mallinfo){0}; }
+static inline struct mallinfo2 mallow_no_mallinfo2(void) { return (struct mallinfo2){0}; }
+
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wdeprecated-declarations"
 MALLOW_FUNCTION(malloc, void *_Nullable, size_t size);
