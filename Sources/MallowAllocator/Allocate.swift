@@ -66,7 +66,8 @@ func allocate(_ size: UInt64, alignment: UInt64, zeroed: Bool) -> UnsafeMutableR
   tick(heap)
   var block: UInt64
   if heap.pointee.slow_only != 0 {
-    block = allocateRecorded(heap, size, alignment: alignment, zeroed: zeroed, record: mallow_introspection.profile != 0)
+    let record = mallow_introspection.profile == UInt32(MALLOW_PROFILE_FULL) || sampleIsDue(heap, class: sampleClass(of: size), size: size)
+    block = allocateRecorded(heap, size, alignment: alignment, zeroed: zeroed, record: record)
   } else {
     block = 0
     let rounded = alignment == 16 ? size : roundUp(size == 0 ? 1 : size, to: alignment)
@@ -94,10 +95,14 @@ private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, align
   }
   var fresh = false
   guard let page = pageWithBlocks(heap, sizeClass, trailers: false, fresh: &fresh) else { return 0 }
-  if page.pointee.free == 0 && !refill(page, heap) {
-    return allocateRecorded(heap, size, alignment: alignment, zeroed: zeroed, record: true)
+  let isRefilled = page.pointee.free == 0
+  if isRefilled && !refill(page, heap) {
+    // The size is rounded as it was for the class, so that the weight of the sample is that class's.
+    let rounded = alignment == 16 ? size : roundUp(max(size, 1), to: alignment)
+    return allocateRecorded(heap, rounded, alignment: alignment, zeroed: zeroed, record: true)
   }
-  setCurrent(heap, sizeClass, page)
+  // A long list from before would keep this heap from the clock, for which it waits while memory is to be given back.
+  if isRefilled || heap.pointee.purge_pending == 0 { setCurrent(heap, sizeClass, page) }
   let block = take(page.pointee.free, from: page)
   if zeroed {
     // A block that was carved just now from clean memory holds nothing but its link.

@@ -41,8 +41,10 @@ func markTails(_ run: SliceRun) {
 /// Returns a page's slices. It must be on no queue, with no block in use.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
   if !page.hasTrailers {
-    // Blocks that were handed out to the fast path but never taken were not allocated.
-    mallow_heap_handed_out(heap)[page.sizeClass] &-= UInt64(listLength(page))
+    // Blocks that were handed out to the fast path but never taken were not allocated: nor do they count towards the next sample.
+    let untaken = listLength(page)
+    mallow_heap_handed_out(heap)[page.sizeClass] &-= UInt64(untaken)
+    mallow_heap_until_sample(heap)[page.sizeClass] &+= Int64(untaken) &* Int64(page.pointee.block_size)
   }
   let touched = UInt64(page.pointee.carved) &* UInt64(page.pointee.block_size)
   releaseRun(page, touched: touched, aged: aged)

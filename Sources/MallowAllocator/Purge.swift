@@ -17,6 +17,7 @@ func purgeRegions(now: UInt64, all: Bool) -> Bool {
     if !tryAcquire(mallow_main_lock()) { return false }
   }
   mallow_state.last_purge = now
+  mallow_state.purge_refused = 0
   var purged = false
   var candidate = firstRegion()
   while let region = candidate {
@@ -25,6 +26,8 @@ func purgeRegions(now: UInt64, all: Bool) -> Bool {
       // were free at the last look already.
       let whole = all || now &- region.pointee.last_free >= mallow_state.purge_delay
       if purge(region, whole: whole) { purged = true }
+      // Locked memory: the rest will be refused as well.
+      if mallow_state.purge_refused != 0 { break }
     }
     candidate = region.next
   }
@@ -72,6 +75,9 @@ private func purge(_ region: Region, whole: Bool) -> Bool {
     }
     set(free, from: bit, count: count)
     region.pointee.free_slices &+= UInt32(count)
+    noteFreeSlices(region, dirty: done ? 0 : count)
+    mallow_state.purge_refused = done ? 0 : 1
+    if !done { return purged }
     bit = end
   }
   for index in 0..<Int(MALLOW_BITMAP_WORDS) { stale[index] = free[index] & dirty[index] }
@@ -84,8 +90,12 @@ func tick(_ heap: Heap) {
   if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 { return }
   heap.pointee.last_tick = now
   tidy(heap, pagesPerQueue: 16)
+  if mallow_state.orphans_freed != 0 {
+    mallow_state.orphans_freed = 0
+    tidyOrphansFreedInto()
+  }
   purgeRegions(now: now, all: false)
-  if mallow_state.dirty_free == 0 { heap.pointee.purge_pending = 0 }
+  if mallow_state.dirty_free == 0 || mallow_state.purge_refused != 0 { heap.pointee.purge_pending = 0 }
 }
 
 /// Notes that this heap has freed slices which are still resident. Its next allocations take the slow path, so that even a

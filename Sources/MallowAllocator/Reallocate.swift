@@ -16,27 +16,45 @@ public func reallocate(_ old: UnsafeMutableRawPointer?, _ newSize: Int) -> Unsaf
   let usable = usableSize(block, found)
   if size > largestRequest { return outOfMemory() }
   guard let heap = currentHeap() else { return outOfMemory() }
+  var staysSampled = false
+  let word = found.page.pointee.free
+  let oldSize = found.page.pointee.local_free
   switch Int32(found.page.pointee.kind) {
   case MALLOW_PAGE_BLOCKS:
-    // In place unless more than half of it would be wasted.
-    if size <= usable && size >= usable / 2 && !found.page.hasTrailers { return old }
+    if !found.page.hasTrailers {
+      if fits(size, usable) { return old }
+    } else if heap.pointee.slow_only == 0 {
+      // A sampled block keeps its record just where a block that was not sampled would stay: else realloc would thin the samples.
+      staysSampled = fits(size, blockSize(ofClass: sizeClass(of: trailer(of: block, found.page).pointee.requested)))
+      if staysSampled && size <= usable { return old }
+    }
   case MALLOW_PAGE_SPAN:
-    if resizeSpan(found.page, to: size, heap) { return old }
+    if resizeSpan(found.page, to: size) {
+      recordResized(heap, found.page, from: word, oldSize, to: size)
+      return old
+    }
   default:
-    let moved = resizeHuge(heap, found.record.unsafelyUnwrapped, to: size)
+    let record = found.record.unsafelyUnwrapped
+    let moved = resizeHuge(heap, record, to: size)
     if moved != 0 {
+      recordResized(heap, hugePage(record), from: word, oldSize, to: size)
       return pointer(moved)
     }
   }
-  guard let new = allocate(newSize) else { return nil }
+  guard let new = staysSampled ? allocateSampled(heap, size) : allocate(newSize) else { return nil }
   memcpy(new, old, Int(min(usable, size)))
   deallocate(old)
   return new
 }
 
-private func resizeSpan(_ page: Page, to size: UInt64, _ heap: Heap) -> Bool {
-  // A recorded span is a new allocation, with the stack that made it grow.
-  page.pointee.free == 0 && heap.pointee.slow_only == 0 && resizeSpan(page, to: size)
+/// Whether a block is resized where it lies: unless more than half of it would be wasted.
+private func fits(_ size: UInt64, _ block: UInt64) -> Bool { size <= block && size >= block / 2 }
+
+private func allocateSampled(_ heap: Heap, _ size: UInt64) -> UnsafeMutableRawPointer? {
+  heap.pointee.in_slow_path &+= 1
+  let block = allocateRecorded(heap, size, alignment: 16, zeroed: false, record: true)
+  heap.pointee.in_slow_path &-= 1
+  return block == 0 ? outOfMemory() : pointer(block)
 }
 
 /// A block aligned to `alignment` bytes, a power of two; nil with `ENOMEM`.

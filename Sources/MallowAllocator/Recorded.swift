@@ -8,8 +8,8 @@ import CMallow
 /// A block with a trailer, or a span whose descriptor holds the same; 0 where there is no memory.
 /// - Parameter record: whether to take the stack.
 func allocateRecorded(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool, record: Bool) -> UInt64 {
-  let stack = record ? recordStack(heap, size: size) : 0
-  let time = UInt64(UInt32(truncatingIfNeeded: milliseconds() &- mallow_introspection.started))
+  let stack = record ? recordStack(heap) : 0
+  let time = millisecondsSinceStart()
   let overhead = trailerSize &+ (mallow_introspection.hardened == 0 ? 0 : canarySize)
   let rounded = roundUp(size &+ overhead, to: alignment)
   var block: UInt64
@@ -39,10 +39,34 @@ func allocateRecorded(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: B
   } else {
     block = allocateSpan(heap, size, alignment: alignment, zeroed: zeroed)
     if block == 0 { return 0 }
-    locate(block, doing: "malloc").page.pointee.free = UInt64(stack) | (stack == 0 ? 0 : time &<< 32)
+    locate(block, doing: "malloc").page.pointee.free = profileWord(stack, time)
   }
+  // Only now: a request that fails takes no memory.
+  noteAllocation(stack, size: size)
   if stack != 0 { heap.pointee.last_recorded = block }
   return block
+}
+
+private func millisecondsSinceStart() -> UInt64 {
+  UInt64(UInt32(truncatingIfNeeded: milliseconds() &- mallow_introspection.started))
+}
+
+/// What a span's descriptor holds of its allocation.
+private func profileWord(_ stack: UInt32, _ time: UInt64) -> UInt64 { stack == 0 ? 0 : UInt64(stack) | time &<< 32 }
+
+/// A span or huge block that was resized where it lies counts as freed and allocated anew, with the stack that resized it.
+/// - Parameters:
+///   - word: the descriptor's profile word before.
+///   - oldSize: the bytes requested before.
+func recordResized(_ heap: Heap, _ page: Page, from word: UInt64, _ oldSize: UInt64, to size: UInt64) {
+  if mallow_introspection.profile == UInt32(MALLOW_PROFILE_OFF) { return }
+  noteFree(profileWord: word, size: oldSize)
+  var stack: UInt32 = 0
+  if mallow_introspection.profile == UInt32(MALLOW_PROFILE_FULL) || sampleIsDue(heap, class: Int(MALLOW_CLASS_COUNT), size: size) {
+    stack = recordStack(heap)
+    noteAllocation(stack, size: size)
+  }
+  page.pointee.free = profileWord(stack, millisecondsSinceStart())
 }
 
 func trailer(of block: UInt64, _ page: Page) -> UnsafeMutablePointer<mallow_trailer> {

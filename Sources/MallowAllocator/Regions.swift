@@ -84,14 +84,12 @@ private func mapRegion(atLeast slices: Int) -> Region? {
 
 /// Appends to the list that readers walk, keeping first fit in order of creation.
 func link(_ region: Region) {
+  let record = UInt64(UInt(bitPattern: region))
+  let last = Region(bitPattern: UInt(mallow_state.last_region))
+  region.pointee.order = last.map { $0.pointee.order &+ 1 } ?? 0
   mallow_publish()
-  var end = mallow_introspection.regions
-  if end == 0 {
-    mallow_introspection.regions = UInt64(UInt(bitPattern: region))
-    return
-  }
-  while word(at: end) != 0 { end = word(at: end) }
-  setWord(at: end, UInt64(UInt(bitPattern: region)))
+  if let last { last.pointee.next = record } else { mallow_introspection.regions = record }
+  mallow_state.last_region = record
 }
 
 func firstRegion() -> Region? { Region(bitPattern: UInt(mallow_introspection.regions)) }
@@ -145,16 +143,22 @@ func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
   acquire(mallow_main_lock())
   defer { release(mallow_main_lock()) }
   if count == 1 && alignment == 1 && mallow_state.dirty_free != 0 {
-    var candidate = firstRegion()
+    var candidate = Region(bitPattern: UInt(mallow_state.first_dirty)) ?? firstRegion()
     while let region = candidate {
       if region.pointee.dirty_free_slices != 0, let first = region.findRun(1, alignment: 1, dirtyOnly: true) {
+        mallow_state.first_dirty = UInt64(UInt(bitPattern: region))
         return take(region, first, 1)
       }
       candidate = region.next
     }
   }
-  var candidate = firstRegion()
+  var candidate = Region(bitPattern: UInt(mallow_state.first_free)) ?? firstRegion()
+  var isFirst = true
   while let region = candidate {
+    if isFirst && region.pointee.free_slices != 0 {
+      mallow_state.first_free = UInt64(UInt(bitPattern: region))
+      isFirst = false
+    }
     if region.pointee.free_slices >= UInt32(count), let first = region.findRun(count, alignment: alignment, dirtyOnly: false) {
       return take(region, first, count)
     }
@@ -173,6 +177,17 @@ private func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
   region.pointee.dirty_free_slices &-= UInt32(dirty)
   mallow_state.dirty_free &-= UInt64(dirty)
   return SliceRun(region: region, first: first, count: count)
+}
+
+/// Lets searches look at a region again that has got free slices, `dirty` of them dirty. The main lock must be held.
+func noteFreeSlices(_ region: Region, dirty: Int) {
+  let record = UInt64(UInt(bitPattern: region))
+  if let first = Region(bitPattern: UInt(mallow_state.first_free)), first.pointee.order > region.pointee.order {
+    mallow_state.first_free = record
+  }
+  if dirty != 0, let first = Region(bitPattern: UInt(mallow_state.first_dirty)), first.pointee.order > region.pointee.order {
+    mallow_state.first_dirty = record
+  }
 }
 
 private func dirtyCount(_ region: Region, _ first: Int, _ count: Int) -> Int {
@@ -212,6 +227,7 @@ func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) {
   run.region.pointee.dirty_free_slices &+= UInt32(dirty)
   if !aged { run.region.pointee.last_free = milliseconds() }
   mallow_state.dirty_free &+= UInt64(dirty)
+  noteFreeSlices(run.region, dirty: dirty)
   release(mallow_main_lock())
 }
 

@@ -19,11 +19,21 @@ func nextSample(_ heap: Heap) -> Int64 {
   return draw < 1 ? 1 : Int64(draw)
 }
 
-/// Counts `size` bytes towards the next sample of `class`.
+/// The bytes by which an allocation of `size` counts: its whole block's, where pages of equal blocks serve that size.
+private func countedSize(_ size: UInt64) -> UInt64 {
+  size <= largestBlock ? blockSize(ofClass: sizeClass(of: size)) : size
+}
+
+/// The class whose samples an allocation of `size` bytes counts towards where it is not served by that class's page.
+func sampleClass(of size: UInt64) -> Int {
+  size <= largestBlock ? sizeClass(of: size) : Int(MALLOW_CLASS_COUNT)
+}
+
+/// Counts an allocation of `size` bytes towards the next sample of `class`.
 func sampleIsDue(_ heap: Heap, class index: Int, size: UInt64) -> Bool {
   if mallow_introspection.profile != UInt32(MALLOW_PROFILE_SAMPLED) { return false }
   let untilSample = mallow_heap_until_sample(heap) + index
-  untilSample.pointee &-= Int64(size)
+  untilSample.pointee &-= Int64(countedSize(size))
   if untilSample.pointee >= 0 { return false }
   untilSample.pointee = nextSample(heap)
   return true
@@ -67,26 +77,28 @@ func exponential(ofMinus value: Double) -> Double {
 /// How many blocks, in 1/1024, and bytes a recorded block of `size` bytes stands for.
 func weight(of size: UInt64) -> (count: UInt64, bytes: UInt64) {
   if mallow_introspection.profile != UInt32(MALLOW_PROFILE_SAMPLED) { return (1024, size) }
-  let counted = size <= largestBlock ? blockSize(ofClass: sizeClass(of: size)) : size
-  let chance = 1 - exponential(ofMinus: Double(counted) / Double(mallow_introspection.sample_interval))
+  let chance = 1 - exponential(ofMinus: Double(countedSize(size)) / Double(mallow_introspection.sample_interval))
   return (UInt64(1024 / chance + 0.5), UInt64(Double(size) / chance + 0.5))
 }
 
-/// Takes the stack of an allocation and counts it at its site.
+/// Takes the stack of an allocation.
 /// - Returns: the stack's id, 0 where it could not be recorded.
-func recordStack(_ heap: Heap, size: UInt64) -> UInt32 {
-  if heap.pointee.in_sampler != 0 { return 0 }
+func recordStack(_ heap: Heap) -> UInt32 {
+  if heap.pointee.in_sampler != 0 || mallow_introspection.stacks == 0 { return 0 }
   heap.pointee.in_sampler = 1
   defer { heap.pointee.in_sampler = 0 }
-  let id = currentStack()
-  if id == 0 { return 0 }
+  return currentStack()
+}
+
+/// Counts an allocation at its site.
+func noteAllocation(_ id: UInt32, size: UInt64) {
+  if id == 0 { return }
   let stack = stack(id)
   let weight = weight(of: size)
   mallow_add(mallow_stack_allocations(stack), weight.count)
   let allocated = mallow_add(mallow_stack_allocated_bytes(stack), weight.bytes) &+ weight.bytes
   let live = allocated &- mallow_load(mallow_stack_freed_bytes(stack))
   if Int64(bitPattern: live &- stack.pointee.peak_bytes) > 0 { stack.pointee.peak_bytes = live }
-  return id
 }
 
 /// Counts the free of a recorded block at its site.

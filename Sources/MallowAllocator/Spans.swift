@@ -47,12 +47,12 @@ private func allocateHuge(_ heap: Heap, _ size: UInt64, alignment: UInt64) -> UI
   let listed = alignment >= regionSize
   let offset = listed ? 0 : max(alignment, sliceSize)
   let mapped = offset &+ usable
+  let base = mapAligned(mapped, alignment: listed ? alignment : regionSize)
+  if base == 0 { return 0 }
   acquire(mallow_main_lock())
   defer { release(mallow_main_lock()) }
-  guard let record = freeRecord() else { return 0 }
-  let base = mapAligned(mapped, alignment: listed ? alignment : regionSize)
-  if base == 0 || (base &+ mapped) &>> UInt64(MALLOW_ADDRESS_BITS) != 0 {
-    if base != 0 { unmapMemory(base, mapped) }
+  guard (base &+ mapped) &>> UInt64(MALLOW_ADDRESS_BITS) == 0, let record = freeRecord() else {
+    unmapMemory(base, mapped)
     return 0
   }
   let block = base &+ offset
@@ -80,14 +80,20 @@ private func allocateHuge(_ heap: Heap, _ size: UInt64, alignment: UInt64) -> UI
 
 /// A record that is not in use, a new one if need be. The main lock must be held.
 private func freeRecord() -> Region? {
-  var candidate = firstRegion()
-  while let record = candidate {
-    if record.pointee.base == 0 { return record }
-    candidate = record.next
+  if let record = Region(bitPattern: UInt(mallow_state.unused_records)) {
+    mallow_state.unused_records = record.pointee.block
+    return record
   }
   guard let record = Region(bitPattern: UInt(allocateMetadata(UInt64(MemoryLayout<mallow_region>.size)))) else { return nil }
   link(record)
   return record
+}
+
+/// The main lock must be held.
+private func giveBack(_ record: Region) {
+  record.pointee.base = 0
+  record.pointee.block = mallow_state.unused_records
+  mallow_state.unused_records = UInt64(UInt(bitPattern: record))
 }
 
 /// Enters a huge block's mapping in the region map.
@@ -140,10 +146,11 @@ func freeHuge(_ record: Region) {
   let base = record.pointee.base
   let size = record.pointee.mapped
   clearMap(base: base, size: size)
-  record.pointee.base = 0
-  record.pointee.block = 0
-  unmapMemory(base, size)
+  giveBack(record)
   release(mallow_main_lock())
+  // Without the lock, since it may take long: until it is done nobody else can get these addresses.
+  unmapMemory(base, size)
+  mallow_state.place_below = roundUp(base &+ size, to: regionSize)
   mallow_add(mallow_span_frees(), 1)
   __errno_location().pointee = saved
 }

@@ -73,9 +73,20 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   mallow_thread_heap = mallow_no_heap()
   heap.pointee.thread = 0
   mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
+  if mallow_state.dirty_free != 0 { tellLiveHeaps() }
 }
 
-private func emptyQuarantine(_ heap: Heap) {
+/// Lets other threads give back what this one leaves. Its heap's lists may be emptied under a running thread: it then takes its slow
+/// path, which finds the same pages in the queues.
+private func tellLiveHeaps() {
+  var candidate = firstHeap()
+  while let heap = candidate {
+    if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) { expectPurge(heap) }
+    candidate = heap.next
+  }
+}
+
+func emptyQuarantine(_ heap: Heap) {
   for slot in 0..<Int(MALLOW_QUARANTINE_COUNT) {
     let block = mallow_heap_quarantine(heap)[slot]
     mallow_heap_quarantine(heap)[slot] = 0
@@ -83,10 +94,26 @@ private func emptyQuarantine(_ heap: Heap) {
   }
 }
 
-/// A block was freed into a heap without a thread: every so often its empty pages are given back.
+/// A block was freed into a heap without a thread: every so often, and when the freeing thread next looks at the clock, its empty
+/// pages are given back.
 func noteOrphanFree(_ heap: Heap) {
   if heap.pointee.orphan_frees & 255 == 255 { tidyOrphan(heap, pagesPerQueue: 16) }
   heap.pointee.orphan_frees &+= 1  // a lost count does no harm
+  if mallow_state.orphans_freed == 0 { mallow_state.orphans_freed = 1 }
+  let mine: Heap = mallow_thread_heap
+  if !mine.isEmptyHeap { expectPurge(mine) }
+}
+
+/// Tidies the orphans that have been freed into.
+func tidyOrphansFreedInto() {
+  var candidate = firstHeap()
+  while let heap = candidate {
+    if heap.pointee.orphan_frees != 0 && heap.pointee.state == UInt64(MALLOW_HEAP_ORPHAN) {
+      heap.pointee.orphan_frees = 0
+      tidyOrphan(heap, pagesPerQueue: .max)
+    }
+    candidate = heap.next
+  }
 }
 
 /// Gives an orphan's empty pages back, unless a new thread takes the heap at this moment.
@@ -106,6 +133,8 @@ func tidyOrphans() {
     let thread = heap.pointee.thread
     if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) && thread != 0 && thread != threadID() && !mallow_thread_exists(thread)
       && heap.pointee.in_slow_path == 0
+      // It may have been given up and taken over by another thread meanwhile.
+      && mallow_compare_exchange32(mallow_heap_thread(heap), thread, 0)
     {
       _ = heap.changeState(from: MALLOW_HEAP_LIVE, to: MALLOW_HEAP_ORPHAN)
     }

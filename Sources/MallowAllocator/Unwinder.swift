@@ -41,11 +41,12 @@ func unwind(into buffer: UnsafeMutableBufferPointer<UInt64>) -> Int {
 
 /// The first address above the running thread's stack, as far as that can be told without asking the system.
 private func stackLimit(from stackPointer: UInt64) -> UInt64 {
-  let top = mallow_stack_end()
-  if stackPointer < top && top &- stackPointer < 1 << 30 { return top }
-  // A thread's control block lies at the upper end of its stack.
+  // A thread's control block lies at the upper end of its stack, the first thread's below its stack. This is looked at first: threads'
+  // stacks may lie not far below the first thread's.
   let thread = UInt64(UInt(pthread_self()))
   if stackPointer < thread && thread &- stackPointer < 1 << 30 { return thread }
+  let top = mallow_stack_end()
+  if stackPointer < top && top &- stackPointer < 1 << 30 { return top }
   // Some other stack, a coroutine's say: the call frame information has to be right by itself.
   return stackPointer &+ 1 << 20
 }

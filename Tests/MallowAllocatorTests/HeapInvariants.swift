@@ -54,6 +54,13 @@ func checkSlices(_ location: SourceLocation = #_sourceLocation) -> SliceCensus {
     candidate = region.next
     if region.pointee.base == 0 || region.pointee.kind != UInt32(MALLOW_MAP_REGION) { continue }
     census.regions += 1
+    // What searches skip has nothing for them.
+    if let first = Region(bitPattern: UInt(mallow_state.first_free)), region.pointee.order < first.pointee.order {
+      #expect(region.pointee.free_slices == 0, sourceLocation: location)
+    }
+    if let first = Region(bitPattern: UInt(mallow_state.first_dirty)), region.pointee.order < first.pointee.order {
+      #expect(region.pointee.dirty_free_slices == 0, sourceLocation: location)
+    }
     let free = mallow_region_free(region)
     let dirty = mallow_region_dirty(region)
     var freeCount = 0

@@ -12,6 +12,7 @@ extension AllocatorTests {
     @Test func aPageComesBackThatIsFreedIntoWhileItGoesFull() {
       let before = trimmedCensus()
       let ring = Ring(capacity: 1)
+      let ready = Ring(capacity: 1)
       let done = Ring(capacity: 1)
       let rounds = 1000
       inThreads(2) { thread in
@@ -21,6 +22,7 @@ extension AllocatorTests {
             var blocks = (0..<16).map { _ in address(allocate(60_000)) }
             deallocate(pointer(blocks.removeFirst()))
             ring.put(blocks.removeLast())
+            _ = ready.take()
             // This one finds the second page full.
             blocks.append(address(allocate(60_000)))
             _ = done.take()
@@ -31,6 +33,7 @@ extension AllocatorTests {
             let page = Page(blockAt: block)
             // What deallocate does, with all but the atomic operations done in advance, so that it falls into the moment.
             markFree(block, next: 0)
+            ready.put(block)
             var head = UInt64(MALLOW_REMOTE_NOTIFY)
             while !mallow_compare_exchange(page.remoteFree, &head, block) { head = UInt64(MALLOW_REMOTE_NOTIFY) }
             page.pointee.next = 0

@@ -88,7 +88,7 @@ struct mallow_region {
   uint64_t mapped;                          // bytes mapped from base
   uint32_t kind;                            // MALLOW_MAP_REGION, _HUGE or _HUGE_ALIGNED
   uint32_t slices;                          // slices mapped, slice 0 included
-  uint64_t block;                           // HUGE: the block's address
+  uint64_t block;                           // HUGE: the block's address. Unused record: address of the next unused one
   struct mallow_page aligned_page;          // HUGE_ALIGNED: the block's descriptor
   uint64_t free[MALLOW_BITMAP_WORDS];       // a set bit: the slice is free
   uint64_t dirty[MALLOW_BITMAP_WORDS];      // a set bit: the slice may hold resident or non-zero memory
@@ -96,6 +96,7 @@ struct mallow_region {
   uint64_t last_free;                       // milliseconds (monotonic, coarse) when a dirty slice was last freed
   uint32_t free_slices;                     // set bits of `free`
   uint32_t dirty_free_slices;               // set bits of `free & dirty`
+  uint64_t order;                           // place in the list
 };
 
 #define MALLOW_HEAP_LIVE 1     // owned by a running thread

@@ -49,10 +49,16 @@ struct mallow_state {
   uint64_t purge_delay;           // milliseconds that free slices stay resident
   uint64_t last_purge;            // milliseconds
   uint64_t region_bytes;          // bytes to map for the next region
+  uint64_t place_below;           // address below which an aligned mapping probably fits: a guess, of any thread
   uint64_t metadata_next;         // free metadata memory, from here
   uint64_t metadata_end;          // to here
   uint64_t dirty_free;            // dirty free slices in all regions
-  uint32_t live_heaps;
+  uint64_t last_region;           // address of the last mallow_region of the list
+  uint64_t unused_records;        // address of the first mallow_region without a mapping
+  uint64_t first_free;            // mallow_region before which no region has a free slice; 0: the list's first
+  uint64_t first_dirty;           // mallow_region before which no region has a dirty free slice; 0: the list's first
+  uint32_t orphans_freed;         // non-zero: blocks of orphan heaps were freed since these were last looked at
+  uint32_t purge_refused;         // the system took no memory back the last time, as it does where all is locked
   uint32_t print_statistics;      // MALLOW_STATS
   uint64_t key_word;              // copy of mallow_introspection.key, for the fast path
   uint64_t rule_cache;            // address of the unwinder's cache, 0 for none
@@ -109,6 +115,7 @@ static inline uint64_t *mallow_stack_frames(struct mallow_stack *s) { return s->
 static inline uint64_t *mallow_page_remote_free(struct mallow_page *p) { return &p->remote_free; }
 static inline uint64_t *mallow_heap_remote_pages(struct mallow_heap *h) { return &h->remote_pages; }
 static inline uint64_t *mallow_heap_state(struct mallow_heap *h) { return &h->state; }
+static inline uint32_t *mallow_heap_thread(struct mallow_heap *h) { return &h->thread; }
 static inline struct mallow_page *mallow_region_aligned_page(struct mallow_region *r) { return &r->aligned_page; }
 static inline uint64_t *mallow_span_frees(void) { return &mallow_introspection.span_frees; }
 static inline uint64_t *mallow_trailer_frees(void) { return &mallow_introspection.trailer_frees; }
