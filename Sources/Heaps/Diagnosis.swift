@@ -34,11 +34,4 @@ struct DiagnosisLog {
 public struct HeapError: Error, Hashable, CustomStringConvertible {
   /// One plain sentence: what is wrong and what to do.
   public let description: String
-  /// Whether nothing is wrong: the process has not allocated anything yet.
-  public let isUnused: Bool
-
-  init(description: String, isUnused: Bool = false) {
-    self.description = description
-    self.isUnused = isUnused
-  }
 }

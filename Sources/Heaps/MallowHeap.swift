@@ -74,9 +74,8 @@ struct MallowHeapReader {
     guard words.magic == MALLOW_LAYOUT_MAGIC else {
       throw HeapError(
         description: words.magic == 0
-          ? "Mallow's allocator has not started in this process yet: try again once the program has allocated memory."
-          : "This process does not run on Mallow's allocator: start it with `mallow run`, or with LD_PRELOAD=libmallow.so.",
-        isUnused: words.magic == 0)
+          ? "Mallow's allocator has not started in this process: it is still being loaded, or its loading failed."
+          : "This process does not run on Mallow's allocator: start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
     }
     guard words.version == UInt32(MALLOW_LAYOUT_VERSION) else {
       let newer = words.version > UInt32(MALLOW_LAYOUT_VERSION)

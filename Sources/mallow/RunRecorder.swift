@@ -38,10 +38,6 @@ struct RunRecorder {
       summary.furtherDiagnoses = inspection.heap.furtherDiagnoses
       summary.sites = Sites(inspection.heap.stacks, symbolizer: inspection)
       if searchesLeaks { summary.leaks = inspection.leaks(suppressions: suppressions) }
-    } catch let error as HeapError where error.isUnused {
-      summary.heap = HeapStatistics()
-      if searchesLeaks { summary.leaks = LeakReport() }
-      summary.notes.append("The program has not allocated any memory.")
     } catch {
       summary.target.allocator = .unknown
       summary.notes.append("\(error)")
