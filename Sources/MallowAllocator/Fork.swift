@@ -36,13 +36,23 @@ private func passOn(_ lock: UnsafeMutablePointer<mallow_lock>, from parent: UInt
   return wasMine
 }
 
-/// Makes sums and the region map anew from the bitmaps and records.
-private func mendRegions() {
+/// Makes sums, the region map, and where searches start anew from the bitmaps and records.
+func mendRegions() {
   var allDirty: UInt64 = 0
+  var order: UInt64 = 0
+  mallow_state.first_free = 0
+  mallow_state.first_dirty = 0
+  mallow_state.unused_records = 0
   var candidate = firstRegion()
   while let region = candidate {
     candidate = region.next
-    if region.pointee.base == 0 { continue }
+    mallow_state.last_region = UInt64(UInt(bitPattern: region))
+    region.pointee.order = order
+    order &+= 1
+    if region.pointee.base == 0 {
+      giveBack(region)
+      continue
+    }
     if region.pointee.kind != UInt32(MALLOW_MAP_REGION) {
       markMap(region)
       continue

@@ -89,8 +89,8 @@ private func freeRecord() -> Region? {
   return record
 }
 
-/// The main lock must be held.
-private func giveBack(_ record: Region) {
+/// Makes a record one that is not in use. The main lock must be held.
+func giveBack(_ record: Region) {
   record.pointee.base = 0
   record.pointee.block = mallow_state.unused_records
   mallow_state.unused_records = UInt64(UInt(bitPattern: record))

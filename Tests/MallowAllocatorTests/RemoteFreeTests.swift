@@ -14,7 +14,7 @@ extension AllocatorTests {
       let ring = Ring(capacity: 1)
       let ready = Ring(capacity: 1)
       let done = Ring(capacity: 1)
-      let rounds = 1000
+      let rounds = 400
       inThreads(2) { thread in
         for _ in 0..<rounds {
           if thread == 0 {
@@ -35,7 +35,12 @@ extension AllocatorTests {
             markFree(block, next: 0)
             ready.put(block)
             var head = UInt64(MALLOW_REMOTE_NOTIFY)
-            while !mallow_compare_exchange(page.remoteFree, &head, block) { head = UInt64(MALLOW_REMOTE_NOTIFY) }
+            var spins = 0
+            while !mallow_compare_exchange(page.remoteFree, &head, block) {
+              head = UInt64(MALLOW_REMOTE_NOTIFY)
+              spins += 1
+              if spins % 5000 == 0 { sched_yield() }
+            }
             page.pointee.next = 0
             var first: UInt64 = 0
             while !mallow_compare_exchange(mallow_heap_remote_pages(page.heap), &first, UInt64(page.number)) {
