@@ -38,7 +38,7 @@ public struct Sites: Hashable, Sendable {
   }
 
   /// - Parameter limit: how many sites to symbolize.
-  public init(_ stacks: StackTable, limit: Int = 100, symbolizer: any StackSymbolizing) {
+  public init(_ stacks: StackTable, limit: Int = 1000, symbolizer: any StackSymbolizing) {
     let holding = stacks.records.filter { $0.liveBytes > 0 }
     let sorted = holding.sorted { ($1.liveBytes, $0.id) < ($0.liveBytes, $1.id) }
     largest = sorted.prefix(limit).map { record in

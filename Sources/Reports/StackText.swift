@@ -39,6 +39,14 @@ struct StackText {
 }
 
 extension [StackFrame] {
-  /// The innermost `limit` frames that matter.
-  func shown(_ limit: Int) -> [StackFrame] { Array(trimmed().prefix(limit)) }
+  /// The innermost `limit` frames that matter; a function that calls itself is named once.
+  func shown(_ limit: Int) -> [StackFrame] {
+    var frames: [StackFrame] = []
+    for frame in trimmed() {
+      if let last = frames.last, last.function == frame.function, last.module == frame.module { continue }
+      if frames.count == limit { break }
+      frames.append(frame)
+    }
+    return frames
+  }
 }
