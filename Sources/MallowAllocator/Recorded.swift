@@ -11,7 +11,8 @@ func allocateRecorded(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: B
   let stack = record ? recordStack(heap) : 0
   let time = millisecondsSinceStart()
   let overhead = trailerSize &+ (mallow_introspection.hardened == 0 ? 0 : canarySize)
-  let rounded = roundUp(size &+ overhead, to: alignment)
+  // A block of no bytes too keeps its trailer apart from the words of a free block.
+  let rounded = roundUp(max(size, 1) &+ overhead, to: alignment)
   var block: UInt64
   if rounded <= largestBlock && alignment <= sliceSize {
     var fresh = false

@@ -19,6 +19,9 @@ extension AllocatorTests {
       for size in [0, 1, 64, 100, 1000, 1024, 1025, 5000, 66_000] {
         let block = allocateAligned(size, alignment: 1 << shift)
         #expect(address(block) % (1 << UInt64(shift)) == 0, "\(size) bytes aligned to \(1 << shift)")
+        // The trailer lies behind the words that a free block uses.
+        let page = locate(address(block), doing: "test").page
+        if page.hasTrailers { #expect(page.pointee.block_size >= 32) }
         blocks.append(block)
       }
     }
