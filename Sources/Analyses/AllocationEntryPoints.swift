@@ -18,8 +18,12 @@ extension StackFrame {
     return Self.allocationPrefixes.contains { name.hasPrefix($0) } || Self.allocatorParts.contains { name.contains($0) }
   }
 
-  /// Whether this is a function of the C++ standard library.
-  var isInStandardLibrary: Bool { function.hasPrefix("std::") || function.hasPrefix("__gnu_cxx::") }
+  /// Whether this is a function of C++'s or Rust's standard library.
+  var isInStandardLibrary: Bool {
+    if function.hasPrefix("std::") || function.hasPrefix("__gnu_cxx::") { return true }
+    guard let file, file.hasSuffix(".rs") else { return false }
+    return file.hasPrefix("library/") || file.contains("/library/") && file.hasPrefix("/rustc/")
+  }
 
   /// Whether this frame only starts a program or thread.
   public var isStart: Bool { Self.startFunctions.contains { function == $0 || function.hasPrefix($0 + "@") } }
@@ -65,7 +69,7 @@ extension StackFrame {
   private static let allocationPrefixes = [
     "swift_slowAlloc", "specialized _allocateUninitializedArray", "_allocateUninitializedArray",
     "static UnsafeMutablePointer.allocate(", "static UnsafeMutableRawPointer.allocate(", "ManagedBuffer.", "static ManagedBuffer.",
-    "alloc::raw_vec::", "<alloc::raw_vec::", "std::__new_allocator<", "__gnu_cxx::new_allocator<", "std::allocator<",
+    "alloc::raw_vec::", "<alloc::raw_vec::", "alloc::alloc::", "<alloc::alloc::Global", "std::__new_allocator<", "__gnu_cxx::new_allocator<", "std::allocator<",
     "std::allocator_traits<", "std::_Vector_base<", "std::__detail::_Hashtable_alloc<",
   ]
   private static let allocatorParts = [
@@ -78,14 +82,21 @@ extension StackFrame {
 }
 
 extension [StackFrame] {
-  /// The stack without the frames of the allocation itself, of the inside of the C++ library, and of the program's or thread's start.
+  /// The stack without the frames of the allocation itself, of the inside of standard libraries, and of the program's or thread's start.
   /// A stack that has no others stays as it is.
   public func trimmed() -> [StackFrame] {
     guard var first = firstIndex(where: { !$0.isAllocationInternal }) else { return self }
-    // Of the C++ library's frames, the one that the program called is enough.
+    // Of a standard library's frames, the one that the program called is enough.
     if let own = self[first...].firstIndex(where: { !$0.isInStandardLibrary }), own > first + 1, self[own].file != nil { first = own - 1 }
     var result = Array(self[first...])
     while let last = result.last, last.isStart { result.removeLast() }
+    // Threads of C++ and programs of Rust are started by frames of the library, these by a C function `main` that has no source.
+    if result.count > 1, result[result.count - 1].function == "main", result[result.count - 1].file == nil,
+      result[result.count - 2].isInStandardLibrary, result.contains(where: { !$0.isInStandardLibrary && $0.function != "main" })
+    {
+      result.removeLast()
+    }
+    if let own = result.lastIndex(where: { !$0.isInStandardLibrary }) { result.removeSubrange((own + 1)...) }
     return result.isEmpty ? self : result
   }
 

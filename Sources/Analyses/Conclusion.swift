@@ -47,7 +47,7 @@ private func leakSentences(_ report: LeakReport, executable: String, profile: Ma
 
   if let cycle = top.cycle {
     // Groups of other stacks may belong to the same cycles.
-    let cycles = sameCycle.compactMap(\.cycles).max() ?? 1
+    let cycles = sameCycle.cycleCount
     let name = cycles == 1 ? "the cycle \(cycle)" : "\(numberText(cycles)) cycles \(cycle)"
     return ["\(lost), \(share) in \(name): make one of the references weak, or break it when they are done."]
   }

@@ -99,6 +99,7 @@ struct LeakGrouping {
     for entry in members {
       var group = entry.group
       group.cycles = entry.cycles.isEmpty ? nil : entry.cycles.count
+      group.cycleNumbers = entry.cycles
       group.stack = group.stackID.flatMap { frames[$0] }
       groups.append(group)
     }

@@ -26,6 +26,8 @@ public struct LeakGroup: Hashable, Sendable {
   public var cycle: String?
   /// For cycles: how many such rings the group's blocks belong to.
   public var cycles: Int?
+  /// Which ones, by numbers of this report: the groups of one cycle's types share them.
+  public var cycleNumbers: Set<UInt32> = []
   /// Where the blocks start, lowest first; at most as many as the search was asked for.
   public var addresses: [Address]
   /// The stack that allocated them, where it was recorded.
@@ -78,5 +80,13 @@ public struct LeakReport: Hashable, Sendable {
 
   public func count(of kind: LeakKind) -> BlockCount {
     groups.reduce(into: BlockCount()) { if $1.kind == kind { $0 += $1.count } }
+  }
+}
+
+extension Sequence<LeakGroup> {
+  /// How many cycles the groups make up together: those of one cycle's types share them.
+  public var cycleCount: Int {
+    let numbers = reduce(into: Set<UInt32>()) { $0.formUnion($1.cycleNumbers) }
+    return numbers.isEmpty ? compactMap(\.cycles).max() ?? 1 : numbers.count
   }
 }

@@ -36,13 +36,19 @@ struct LeakEntry {
     bytes = groups.reduce(0) { $0 &+ $1.weight }
     if let cycle = first.cycle {
       // A cycle's blocks may have been allocated by several stacks, each with a group of its own.
-      let cycles = groups.compactMap(\.cycles).max() ?? 1
+      let cycles = groups.cycleCount
       title = "\(countText(cycles, "cycle")) \(cycle), \(countText(blocks, "block"))"
     } else {
       let size = first.blockSize.map { " of \(byteText($0))" } ?? ""
       title = (first.type.map { "\($0), " } ?? "") + countText(blocks, "block") + size
     }
     if held > 0 { title += ", and \(countText(held, "block")) that hung on \(blocks == 1 ? "it" : "them")" }
-    stacks = groups.compactMap { group in group.stack.map { (groups.count > 1 ? group.type : nil, $0) } }
+    let isSeveral = Set(groups.map(\.type)).count > 1
+    var seen: Set<[StackFrame]> = []
+    stacks = groups.compactMap { group in
+      // Copies of one call that the compiler made have a stack each, and look the same.
+      guard let stack = group.stack, seen.insert(stack.trimmed() + [StackFrame(function: group.type ?? "")]).inserted else { return nil }
+      return (isSeveral ? group.type : nil, stack)
+    }
   }
 }

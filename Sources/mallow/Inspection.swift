@@ -39,7 +39,9 @@ struct Inspection {
 
 extension Inspection: StackSymbolizing {
   func frames(_ returnAddresses: [Address]) -> [StackFrame] {
-    returnAddresses.flatMap { address in
+    // Stacks begin inside the allocator.
+    let own = returnAddresses.drop { symbolizer.modulePath(containing: $0)?.hasSuffix("/libmallow.so") ?? false }
+    return own.flatMap { address in
       symbolizer.frames(for: address, isReturnAddress: true).map {
         StackFrame(function: $0.function, file: $0.file, line: $0.line, module: $0.module, inlined: $0.inlined)
       }

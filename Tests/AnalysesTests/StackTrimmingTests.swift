@@ -29,6 +29,34 @@ struct BuiltHeapWithDamage {
     #expect(names("malloc", "work", "start_thread", "clone3") == ["work"])
   }
 
+  @Test func ofALibrarysFramesTheOneThatWasCalledStays() {
+    func frame(_ function: String, _ file: String?) -> StackFrame { StackFrame(function: function, file: file, line: 1) }
+    let library = "/rustc/59807616/library/"
+    let rust = [
+      frame("alloc::alloc::alloc", library + "alloc/src/alloc.rs"), frame("<alloc::alloc::Global>::alloc_impl", library + "alloc/src/alloc.rs"),
+      frame("alloc::boxed::Box<T>::new", library + "alloc/src/boxed.rs"), frame("alloc::rc::Rc<T>::new", library + "alloc/src/rc.rs"),
+      frame("app::cycle", "/src/main.rs"), frame("app::main", "/src/main.rs"),
+      frame("core::ops::function::FnOnce::call_once", library + "core/src/ops/function.rs"),
+      frame("std::rt::lang_start_internal", "library/std/src/rt.rs"), frame("main", nil), frame("_start", nil),
+    ]
+    #expect(rust.trimmed().map(\.function) == ["alloc::rc::Rc<T>::new", "app::cycle", "app::main"])
+    let thread = [
+      frame("operator new(unsigned long)", nil), frame("std::__detail::f()", nil), frame("std::make_shared<Session>()", nil),
+      frame("work()", "/src/work.cpp"), frame("std::thread::_State_impl<A>::_M_run()", "/usr/include/c++/12/thread"), frame("clone3", nil),
+    ]
+    #expect(thread.trimmed().map(\.function) == ["std::make_shared<Session>()", "work()"])
+  }
+
+  @Test func cyclesAreCountedOnceForAllTheirGroups() {
+    var session = LeakGroup(kind: .cycle, count: BlockCount(blocks: 3, bytes: 144))
+    session.cycles = 3
+    session.cycleNumbers = [1, 2, 3]
+    var other = session
+    other.cycles = 1
+    other.cycleNumbers = [4]
+    #expect([session, session, other].cycleCount == 4)
+  }
+
   @Test func theProgramsOwnFramesStay() {
     let insert = "std::vector<int, std::allocator<int> >::push_back(int const&)"
     #expect(names("malloc", insert, "main") == [insert, "main"])
