@@ -9,15 +9,15 @@ public struct Target: Hashable, Sendable {
   public var processID: Int32
   public var executable: String
   public var allocator: Allocator
+  /// What reports call it: the executable's file name, unless it was started by another.
+  public var name: String
 
   public init(processID: Int32, executable: String, allocator: Allocator) {
     self.processID = processID
     self.executable = executable
     self.allocator = allocator
+    name = executable.split(separator: "/").last.map(String.init) ?? "process \(processID)"
   }
-
-  /// The file name of the executable.
-  public var name: String { executable.split(separator: "/").last.map(String.init) ?? "process \(processID)" }
 }
 
 /// A run from its start to its end, and what its heap held at the end.

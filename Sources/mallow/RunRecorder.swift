@@ -60,7 +60,9 @@ struct RunRecorder {
         target: Target(processID: 0, executable: program.binary, allocator: .unknown), exit: exit(outcome.end), wallSeconds: 0,
         notes: ["It was killed before its memory could be looked at."])
     // Under the name it was started by: the file may be called otherwise.
-    if sameFile(program.path, summary.target.executable) { summary.target.executable = program.path }
+    if sameFile(program.path, summary.target.executable), let name = program.path.split(separator: "/").last {
+      summary.target.name = String(name)
+    }
     summary.exit = exit(outcome.end)
     summary.wallSeconds = outcome.wallSeconds
     if outcome.peakResidentBytes > 0 { summary.peakResident = outcome.peakResidentBytes }
