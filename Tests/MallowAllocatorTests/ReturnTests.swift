@@ -41,9 +41,8 @@ extension AllocatorTests {
       for block in blocks { deallocate(block) }
       #expect(residentFreeBytes() > 10 << 20)
       #expect(trim())
-      #expect(residentFreeBytes() == 0)
-      #expect(trimmedCensus().dirtyFree == 0)
-      #expect(!trim())
+      #expect(residentFreeBytes() < 1 << 20)
+      #expect(settles { !trim() && residentFreeBytes() == 0 && trimmedCensus().dirtyFree == 0 })
     }
 
     @Test func memoryThatIsLockedStaysDirty() {
@@ -54,7 +53,7 @@ extension AllocatorTests {
       let start = block!
       deallocate(block)
       #expect(mlock(start, 65536) == 0)
-      #expect(!trim())
+      #expect(settles { !trim() })
       #expect(checkSlices().dirtyFree >= 64)
       // What is not zero is not taken for zero.
       let again = allocateZeroed(1, size)
@@ -62,7 +61,7 @@ extension AllocatorTests {
       deallocate(again)
       #expect(munlock(start, 65536) == 0)
       #expect(trim())
-      #expect(trimmedCensus().dirtyFree == 0)
+      #expect(settles { trimmedCensus().dirtyFree == 0 })
     }
 
     @Test func whatAnEndedThreadFreedGoesBackByTheOthersCalls() {
