@@ -75,6 +75,8 @@ let package = Package(
                 "-soname=libmallow.so", "--version-script=\(Context.packageDirectory)/Sources/MallowPreload/exports.map",
                 // First of all libraries: its handlers of fork must come before those of others, which may allocate.
                 "-z", "now", "-z", "initfirst",
+                // Swift's debug information refers to module files that are not installed, and Valgrind refuses to read it.
+                "--strip-debug",
               ] + aliases))
       ]),
     .executableTarget(
