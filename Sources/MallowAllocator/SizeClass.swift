@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
-@usableFromInline let smallestBlock: UInt64 = 16
 /// Requests up to this many bytes find their page through ``mallow_heap/direct``.
 @usableFromInline let directLimit: UInt64 = 1024
 /// Requests up to this many bytes come from pages of equal blocks, larger ones are spans of slices.

@@ -14,6 +14,4 @@ struct Size: ExpressibleByArgument, Equatable {
     guard !overflow, bytes > 0, bytes <= 1 << 40 else { return nil }
     self.bytes = bytes
   }
-
-  var defaultValueDescription: String { "\(bytes)" }
 }
