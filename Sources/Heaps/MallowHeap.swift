@@ -60,8 +60,8 @@ struct MallowHeapReader {
   let mirror: MemoryMirror
   let introspection: mallow_introspection
   var log = DiagnosisLog()
-  /// Blocks found on `free` lists of pages without trailers: handed out to a list, but not to the program.
-  var blocksOnFreeLists: UInt64 = 0
+  /// Blocks that were granted to the fast path of malloc, and so counted as allocated, but not taken yet.
+  var grantedBlocks: UInt64 = 0
   /// The addresses of the thread heaps whose lists may be in motion.
   var busyHeaps: Set<UInt64> = []
 

@@ -1,4 +1,4 @@
-// Step three: which blocks are free. Every page's three lists are walked, each step checked, and the quarantine of each thread's heap.
+// Step three: which blocks are free. Every page's two lists are walked, each step checked, and the quarantine of each thread's heap.
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 import ProcessImage
@@ -7,27 +7,26 @@ extension MallowHeapReader {
   /// Takes the blocks on the pages' lists out of `live`.
   mutating func removeFreeBlocks(_ pages: [HeapPage], _ heads: [ListHeads], _ live: inout BitSet) {
     for (page, heads) in zip(pages, heads) where page.kind == .blocks {
-      let count = walk(heads.free, page, "free list", heads.isBusy, &live)
-      if !page.hasTrailers { blocksOnFreeLists &+= UInt64(count) }
-      _ = walk(heads.localFree, page, "list of local frees", heads.isBusy, &live)
-      _ = walk(heads.remoteFree, page, "list of remote frees", heads.isBusy, &live)
-      if heads.isBusy { removeMarked(page, &live) }
+      if !page.hasTrailers { grantedBlocks &+= UInt64(heads.budget) }
+      walk(heads.free, page, "free list", heads.isBusy, &live)
+      walk(heads.remoteFree, page, "list of remote frees", heads.isBusy, &live)
+      if heads.isBusy { removeMarked(page, mark: heads.mark, &live) }
     }
   }
 
   /// Takes out blocks that are marked as free though no list leads to them: while a page's owner takes over what others have
   /// freed, their list hangs on nothing but a register. A live block's second word is never the mark but by a rare chance.
-  private func removeMarked(_ page: HeapPage, _ live: inout BitSet) {
+  private func removeMarked(_ page: HeapPage, mark: UInt64, _ live: inout BitSet) {
     for number in page.blockNumbers where live.contains(number) {
       let address = page.address(of: number - page.firstBlock)
-      if mirror.word(address + 8) == address.rawValue ^ introspection.key { live.remove(number) }
+      let expected = page.hasTrailers ? address.rawValue ^ introspection.key : mark
+      if mirror.word(address + 8) == expected { live.remove(number) }
     }
   }
 
-  /// Walks one list and returns how many blocks it took out of `live`.
-  private mutating func walk(_ head: UInt64, _ page: HeapPage, _ list: String, _ isBusy: Bool, _ live: inout BitSet) -> Int {
+  /// Walks one list and takes its blocks out of `live`.
+  private mutating func walk(_ head: UInt64, _ page: HeapPage, _ list: String, _ isBusy: Bool, _ live: inout BitSet) {
     var address = head
-    var count = 0
     var uncarved = 0
     while address != 0 {
       let offset = address &- page.start.rawValue
@@ -47,9 +46,7 @@ extension MallowHeapReader {
           log.note(.freeList, page.start, "page \(page.start): its \(list) is a loop")
           break
         }
-      } else if live.remove(page.firstBlock + Int(index)) {
-        count += 1
-      } else {
+      } else if !live.remove(page.firstBlock + Int(index)) {
         // While a page's owner moves one list to another, both lead to the same blocks.
         if !isBusy { log.note(.freeList, page.start, "page \(page.start): block \(Address(address)) is free twice") }
         break
@@ -60,7 +57,6 @@ extension MallowHeapReader {
       }
       address = introspection.hardened != 0 ? word ^ address ^ introspection.key : word
     }
-    return count
   }
 
   /// The heap without the blocks that hardened mode holds back after their free.

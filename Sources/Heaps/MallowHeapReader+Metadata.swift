@@ -54,6 +54,7 @@ extension MallowHeapReader {
       if start != 0, count > 0, count <= UInt64.max - start { ranges.append(Address(start)..<Address(start) + count) }
     }
     add(introspection.region_map, UInt64(1) << UInt64(MALLOW_ADDRESS_BITS - MALLOW_REGION_SHIFT))
+    if introspection.page_mask <= UInt64(1) << UInt64(MALLOW_WINDOW_BITS - 10) { add(introspection.page_table, introspection.page_mask + 64) }
     add(introspection.stacks, introspection.stacks_size)
     add(introspection.stack_buckets, UInt64(MALLOW_STACK_BUCKETS) * 4)
     return ranges.merged()
@@ -67,10 +68,10 @@ extension MallowHeapReader {
     for region in regions where Int32(bitPattern: region.record.kind) == MALLOW_MAP_REGION {
       result.retained &+= region.dirtyFreeBytes
     }
-    let slice = UInt64(1) << PageTable.sliceShift
     result.mapped = regions.reduce(0) { $0 &+ $1.record.mapped }
     result.metadata = metadata.reduce(0) { $0 &+ ($1.upperBound - $1.lowerBound) }
-    result.metadata &+= UInt64(regions.count { Int32(bitPattern: $0.record.kind) != MALLOW_MAP_HUGE_ALIGNED }) * slice
+    let descriptors = regions.filter { Int32(bitPattern: $0.record.kind) == MALLOW_MAP_REGION }.reduce(0) { $0 + UInt64($1.record.slices) }
+    result.metadata &+= descriptors * UInt64(MemoryLayout<mallow_page>.size)
     result.metadata &+= introspection.stacks_used
     var allocations: UInt64 = 0
     for heap in threadHeaps {
@@ -80,7 +81,7 @@ extension MallowHeapReader {
       allocations &+= heap.trailer_allocations &+ heap.span_allocations
     }
     // The counters of a damaged heap, or of one stopped in the middle of an allocation, never hide live blocks.
-    result.allocations = max(allocations > blocksOnFreeLists ? allocations - blocksOnFreeLists : 0, UInt64(result.live.blocks))
+    result.allocations = max(allocations > grantedBlocks ? allocations - grantedBlocks : 0, UInt64(result.live.blocks))
     result.frees = result.allocations - UInt64(result.live.blocks)
     result.threadHeaps = threadHeaps.count
     result.stacksDropped = introspection.stacks_dropped

@@ -1,4 +1,4 @@
-// Steps one and two: the list of regions, and the page descriptors at the start of each.
+// Steps one and two: the list of regions, and the descriptors of their pages.
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 import ProcessImage
@@ -6,8 +6,11 @@ import ProcessImage
 /// The heads of a page's lists, as the descriptor holds them.
 struct ListHeads {
   var free: UInt64 = 0
-  var localFree: UInt64 = 0
   var remoteFree: UInt64 = 0
+  /// What marks a free block of the page, in pages without trailers: the descriptor's address.
+  var mark: UInt64 = 0
+  /// Blocks that malloc's fast path may take but has not.
+  var budget = 0
   /// Whether the page's owner was stopped while its lists may be in motion.
   var isBusy = false
 }
@@ -104,22 +107,22 @@ extension MallowHeapReader {
     for region in regions {
       if Int32(bitPattern: region.record.kind) == MALLOW_MAP_REGION {
         table.addRegion(slot: region.slots.lowerBound)
-        var slice = 1
+        var slice = 0
         while slice < Int(region.record.slices) {
           let head = slice
           slice += 1
-          let descriptorAddress = region.base + UInt64(head) * UInt64(MemoryLayout<mallow_page>.size)
-          guard let descriptor = mirror.load(Address(descriptorAddress), as: mallow_page.self) else { continue }
           let start = region.base + UInt64(head) * sliceSize
+          let descriptorAddress = introspection.page_table &+ (start >> 10 & introspection.page_mask)
+          guard let descriptor = mirror.load(Address(descriptorAddress), as: mallow_page.self) else { continue }
           switch Int32(descriptor.kind) {
           case MALLOW_PAGE_BLOCKS, MALLOW_PAGE_SPAN:
-            let count = max(1, Int(descriptor.slices))
-            if let problem = problem(of: descriptor, slicesLeft: Int(region.record.slices) - head) {
+            let count = descriptor.sliceCount
+            if let problem = problem(of: descriptor, at: start, slicesLeft: Int(region.record.slices) - head) {
               log.note(.page, Address(start), "the descriptor of the page at \(Address(start)) is damaged: \(problem)")
               continue
             }
             table.addPage(pages.count, slot: region.slots.lowerBound, slices: head..<head + count)
-            add(page(descriptor, start: start, firstBlock: nextBlock), ListHeads(descriptor, busyHeaps: busyHeaps))
+            add(page(descriptor, start: start, firstBlock: nextBlock), ListHeads(descriptor, at: descriptorAddress, busyHeaps: busyHeaps))
             slice = head + count
           default:
             continue
@@ -139,28 +142,26 @@ extension MallowHeapReader {
   }
 
   private func hugeBlock(of region: Region) -> (start: UInt64, mallow_page)? {
-    if Int32(bitPattern: region.record.kind) == MALLOW_MAP_HUGE_ALIGNED { return (region.base, region.record.aligned_page) }
-    let slice = (region.record.block - region.base) / sliceSize
-    let address = Address(region.base + slice * UInt64(MemoryLayout<mallow_page>.size))
     // While the block is being made or given back, its descriptor says so and there is no block.
-    guard let descriptor = mirror.load(address, as: mallow_page.self), Int32(descriptor.kind) == MALLOW_PAGE_HUGE
-    else { return nil }
-    return (region.record.block, descriptor)
+    guard Int32(region.record.page.kind) == MALLOW_PAGE_HUGE else { return nil }
+    let isAligned = Int32(bitPattern: region.record.kind) == MALLOW_MAP_HUGE_ALIGNED
+    return (isAligned ? region.base : region.record.block, region.record.page)
   }
 
-  private func problem(of page: mallow_page, slicesLeft: Int) -> String? {
-    let size = UInt64(page.slices) * sliceSize
-    guard page.slices > 0, Int(page.slices) <= slicesLeft else { return "it claims \(page.slices) slices" }
-    guard page.block_size >= 16, page.block_size % 16 == 0 || Int32(page.kind) == MALLOW_PAGE_SPAN,
-      UInt64(page.block_size) <= size
-    else { return "its blocks are said to be \(page.block_size) bytes" }
-    if Int32(page.kind) == MALLOW_PAGE_BLOCKS {
-      guard page.carved <= page.capacity, UInt64(page.capacity) * UInt64(page.block_size) <= size else {
-        return "it claims \(page.carved) of \(page.capacity) blocks of \(page.block_size) bytes"
-      }
-      guard page.owner & UInt64(MALLOW_OWNER_TRAILER) == 0 || page.block_size > 16 else {
-        return "its blocks are too small for a trailer"
-      }
+  private func problem(of page: mallow_page, at start: UInt64, slicesLeft: Int) -> String? {
+    guard page.start == start else { return "it claims to start at \(Address(page.start))" }
+    if Int32(page.kind) == MALLOW_PAGE_SPAN {
+      guard page.slices > 0, Int(page.slices) <= slicesLeft else { return "it claims \(page.slices) slices" }
+      guard page.usable > 0, page.usable <= UInt64(page.slices) * sliceSize else { return "its block is said to be \(page.usable) bytes" }
+      return nil
+    }
+    guard Int32(page.size_class) < MALLOW_CLASS_COUNT else { return "its size class is \(page.size_class)" }
+    guard page.sliceCount <= slicesLeft else { return "it claims \(page.sliceCount) slices" }
+    guard Int(page.carved) <= page.capacity else {
+      return "it claims \(page.carved) of \(page.capacity) blocks of \(page.blockSize) bytes"
+    }
+    guard page.owner & UInt64(MALLOW_OWNER_TRAILER) == 0 || page.blockSize > 16 else {
+      return "its blocks are too small for a trailer"
     }
     return nil
   }
@@ -168,21 +169,40 @@ extension MallowHeapReader {
   private func page(_ page: mallow_page, start: UInt64, firstBlock: Int) -> HeapPage {
     if Int32(page.kind) == MALLOW_PAGE_SPAN {
       return HeapPage(
-        start: Address(start), blockSize: UInt64(page.block_size), firstBlock: firstBlock, blockCount: 1, capacity: 1,
-        kind: .span, record: AllocationRecord(span: page, usable: UInt64(page.block_size)))
+        start: Address(start), blockSize: page.usable, firstBlock: firstBlock, blockCount: 1, capacity: 1,
+        kind: .span, record: AllocationRecord(span: page, usable: page.usable))
     }
     return HeapPage(
-      start: Address(start), blockSize: UInt64(page.block_size), firstBlock: firstBlock, blockCount: Int(page.carved),
-      capacity: Int(page.capacity), kind: .blocks, sizeClass: page.size_class,
+      start: Address(start), blockSize: page.blockSize, firstBlock: firstBlock, blockCount: Int(page.carved),
+      capacity: page.capacity, kind: .blocks, sizeClass: page.size_class,
       hasTrailers: page.owner & UInt64(MALLOW_OWNER_TRAILER) != 0)
   }
 }
 
+extension mallow_page {
+  /// Bytes of a block of a page of equal blocks, by the formula in the layout. The size class must be one.
+  fileprivate var blockSize: UInt64 {
+    let sizeClass = UInt64(size_class)
+    return sizeClass < 16 ? 16 * (sizeClass + 1) : (9 + sizeClass % 8) << (sizeClass / 8 + 3)
+  }
+
+  /// Slices of a page or span, at least one. A page's size class must be one.
+  fileprivate var sliceCount: Int {
+    if Int32(kind) == MALLOW_PAGE_SPAN { return max(1, Int(slices)) }
+    return Int32(size_class) < MALLOW_CLASS_COUNT && blockSize > UInt64(MALLOW_SMALL_BLOCK) ? Int(MALLOW_LARGE_PAGE_SLICES) : 1
+  }
+
+  fileprivate var capacity: Int { sliceCount << Int(MALLOW_SLICE_SHIFT) / Int(blockSize) }
+}
+
 extension ListHeads {
-  init(_ page: mallow_page, busyHeaps: Set<UInt64>) {
+  init(_ page: mallow_page, at address: UInt64, busyHeaps: Set<UInt64>) {
     guard Int32(page.kind) == MALLOW_PAGE_BLOCKS else { return }
     free = page.free
-    localFree = page.local_free
+    mark = address
+    // Another thread may have made it look used up, to bring the owner to its slow path.
+    let isInterrupted = Int32(page.budget) < -MALLOW_BUDGET_INTERRUPTED / 2
+    budget = max(0, min(Int(page.budget) + (isInterrupted ? Int(MALLOW_BUDGET_INTERRUPTED) : 0), Int(page.used)))
     remoteFree = page.remote_free & ~15
     isBusy = busyHeaps.contains(page.owner & ~UInt64(MALLOW_OWNER_FLAGS))
   }
@@ -194,6 +214,6 @@ extension AllocationRecord {
     stack = UInt32(truncatingIfNeeded: span.free)
     milliseconds = UInt32(truncatingIfNeeded: span.free >> 32)
     // More than fits was never asked for.
-    requested = span.local_free <= usable ? span.local_free : 0
+    requested = span.requested <= usable ? span.requested : 0
   }
 }

@@ -5,31 +5,80 @@ import CMallow
 /// A block of at least `size` bytes, aligned to 16, or nil with `ENOMEM`.
 @inline(__always)
 public func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
-  allocateFast(size) ?? allocateSlow(UInt64(UInt(bitPattern: size)))
+  allocate(size, orElse: { allocateFromPage(UInt64(UInt(bitPattern: $0)), $1) }, orLarger: { allocateLarger(UInt64(UInt(bitPattern: $0))) })
 }
 
-/// The fast path alone: nil where the current page has no free block or the size is not one of its classes.
+/// The fast path: takes the first block of the current page's list.
+/// - Parameters:
+///   - budgetIsUsedUp: is called instead where the page's budget is used up, with the page.
+///   - sizeIsLarger: is called instead for sizes that the fast path does not know.
 @inline(__always)
-public func allocateFast(_ size: Int) -> UnsafeMutableRawPointer? {
-  let size = UInt64(UInt(bitPattern: size))
-  guard size <= directLimit else { return nil }
-  let index = Int(truncatingIfNeeded: (size &+ 15) &>> 4)
-  let page = Page(bitPattern: UInt(mallow_heap_direct(mallow_thread_heap)[index])).unsafelyUnwrapped
-  let block = page.pointee.free
-  return block == 0 ? nil : pointer(take(block, from: page))
+public func allocate(
+  _ size: Int, orElse budgetIsUsedUp: (Int, Page) -> UnsafeMutableRawPointer?, orLarger sizeIsLarger: (Int) -> UnsafeMutableRawPointer?
+) -> UnsafeMutableRawPointer? {
+  guard UInt(bitPattern: size) <= UInt(directLimit) else { return sizeIsLarger(size) }
+  let page = Page(at: mallow_direct()[Int(truncatingIfNeeded: (UInt(bitPattern: size) &+ 15) &>> 4)])
+  page.pointee.budget &-= 1
+  return page.pointee.budget < 0 ? budgetIsUsedUp(size, page) : take(page.pointee.free, from: page)
 }
 
 /// Takes the first block of a page's list.
 @inline(__always)
-func take(_ block: UInt64, from page: Page) -> UInt64 {
+func take(_ block: UInt64, from page: Page) -> UnsafeMutableRawPointer {
   page.pointee.free = word(at: block)
-  page.pointee.used &+= 1
   // Neither marked as free any more, nor holding a link that a leak search would take for the program's pointer.
   rawPointer(block).storeBytes(of: SIMD2<UInt64>(), as: SIMD2<UInt64>.self)
-  return block
+  return rawPointer(block)
 }
 
-@c(mallow_allocate_slow) @inline(never)
+/// Blocks of pages that are too large for the fast path's table: the same path by way of the size class. A budget may exceed the list here.
+@c(mallow_allocate_larger) @inline(never) @usableFromInline
+func allocateLarger(_ size: UInt64) -> UnsafeMutableRawPointer? {
+  guard size <= largestBlock else { return allocateSlow(size) }
+  let page = Page(at: mallow_heap_current(mallow_thread_heap)[sizeClass(ofLarge: size)])
+  page.pointee.budget &-= 1
+  if page.pointee.budget < 0 { return undoAndAllocate(size, page) }
+  let block = page.pointee.free
+  return block == 0 ? undoAndAllocate(size, page) : take(block, from: page)
+}
+
+@c(mallow_undo_and_allocate) @inline(never)
+private func undoAndAllocate(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? {
+  // Threads without a heap share a page that has nothing, and a count of theirs may get lost.
+  if mallow_thread_heap.isEmptyHeap { page.pointee.budget = 0 } else { page.pointee.budget &+= 1 }
+  return allocateSlow(size)
+}
+
+/// Grants a page whose budget is used up its whole list where that is possible without more ado.
+@c(mallow_allocate_from_page) @inline(never) @usableFromInline
+func allocateFromPage(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? {
+  let heap: Heap = mallow_thread_heap
+  page.undoCount()
+  if page.pointee.budget != 0 { return allocateSlow(size) }
+  let count = Int(page.pointee.carved) &- Int(page.pointee.used)
+  let index = page.sizeClass
+  if count <= 0 || heap.pointee.until_clock <= 1 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
+    return allocateSlow(size)
+  }
+  if count < 32 {
+    // A page whose blocks come and go a few at a time gets more of them, lest malloc come here for ever.
+    let refills = mallow_heap_short_refills(heap)[index] &+ 1
+    mallow_heap_short_refills(heap)[index] = refills
+    if refills == 32 { return carveAndAllocate(size, page) }
+  }
+  grant(page, of: heap, count)
+  page.pointee.budget &-= 1
+  return take(page.pointee.free, from: page)
+}
+
+@c(mallow_carve_and_allocate) @inline(never)
+private func carveAndAllocate(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? {
+  mallow_heap_short_refills(mallow_thread_heap)[page.sizeClass] = 0
+  if Int(page.pointee.carved) < page.capacity { carve(page) }
+  return allocateSlow(size)
+}
+
+@c(mallow_allocate_slow) @inline(never) @usableFromInline
 func allocateSlow(_ size: UInt64) -> UnsafeMutableRawPointer? {
   allocate(size, alignment: 16, zeroed: false)
 }
@@ -38,17 +87,37 @@ func allocateSlow(_ size: UInt64) -> UnsafeMutableRawPointer? {
 @inline(__always)
 public func allocateZeroed(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
   let (total, overflow) = UInt(bitPattern: count).multipliedReportingOverflow(by: UInt(bitPattern: size))
-  if overflow { return outOfMemory() }
-  if UInt64(total) <= directLimit {
-    guard let block = allocate(Int(bitPattern: total)) else { return nil }
-    return memset(block, 0, Int(total))
-  }
-  return allocateZeroedSlow(UInt64(total))
+  if overflow { return allocateZeroedSlow(count, size) }
+  guard total <= UInt(directLimit) else { return allocateZeroedSlow(count, size) }
+  let page = Page(at: mallow_direct()[Int(truncatingIfNeeded: (total &+ 15) &>> 4)])
+  page.pointee.budget &-= 1
+  if page.pointee.budget < 0 { return allocateZeroedSlow(count, size) }
+  let block = take(page.pointee.free, from: page)
+  return total > 64 ? zeroLarger(block, Int(bitPattern: total)) : zero(block, Int(bitPattern: total))
 }
 
+/// Zeroes a block from the fast path, the first two words of which are zero already.
+@inline(__always)
+private func zero(_ block: UnsafeMutableRawPointer, _ size: Int) -> UnsafeMutableRawPointer? {
+  let none = SIMD2<UInt64>()
+  if size > 16 {
+    (block + 16).storeBytes(of: none, as: SIMD2<UInt64>.self)
+    if size > 32 { (block + 32).storeBytes(of: none, as: SIMD2<UInt64>.self) }
+    if size > 48 { (block + 48).storeBytes(of: none, as: SIMD2<UInt64>.self) }
+  }
+  return block
+}
+
+@c(mallow_zero_larger) @inline(never)
+private func zeroLarger(_ block: UnsafeMutableRawPointer, _ size: Int) -> UnsafeMutableRawPointer? { memset(block, 0, size) }
+
 @c(mallow_allocate_zeroed_slow) @inline(never)
-func allocateZeroedSlow(_ size: UInt64) -> UnsafeMutableRawPointer? {
-  allocate(size, alignment: 16, zeroed: true)
+func allocateZeroedSlow(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
+  let (total, overflow) = UInt(bitPattern: count).multipliedReportingOverflow(by: UInt(bitPattern: size))
+  if overflow { return outOfMemory() }
+  if UInt64(total) > directLimit { return allocate(UInt64(total), alignment: 16, zeroed: true) }
+  guard let block = allocateFromPage(UInt64(total), Page(at: mallow_direct()[Int((total &+ 15) &>> 4)])) else { return nil }
+  return memset(block, 0, Int(total))
 }
 
 func outOfMemory() -> UnsafeMutableRawPointer? {
@@ -63,7 +132,8 @@ func allocate(_ size: UInt64, alignment: UInt64, zeroed: Bool) -> UnsafeMutableR
   if size > largestRequest { return outOfMemory() }
   guard let heap = currentHeap() else { return outOfMemory() }
   heap.pointee.in_slow_path &+= 1
-  tick(heap)
+  if heap.pointee.until_clock > 1 { heap.pointee.until_clock &-= 1 } else { tick(heap) }
+  heap.noPage.pointee.budget = 0
   var block: UInt64
   if heap.pointee.slow_only != 0 {
     let record = mallow_introspection.profile == UInt32(MALLOW_PROFILE_FULL) || sampleIsDue(heap, class: sampleClass(of: size), size: size)
@@ -85,37 +155,31 @@ func allocate(_ size: UInt64, alignment: UInt64, zeroed: Bool) -> UnsafeMutableR
   return block == 0 ? outOfMemory() : pointer(block)
 }
 
-/// A block of a page: refills the page's list first where it is empty.
+/// A block of a page: grants the fast path more of it where its budget is used up.
 private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, alignment: UInt64, zeroed: Bool) -> UInt64 {
-  let current = Page(bitPattern: UInt(mallow_heap_current(heap)[sizeClass])).unsafelyUnwrapped
-  if current.pointee.free != 0 {
+  let current = Page(at: mallow_heap_current(heap)[sizeClass])
+  if current.pointee.budget > 0 && current.pointee.free != 0 {
+    current.pointee.budget &-= 1
     let block = take(current.pointee.free, from: current)
-    if zeroed { memset(rawPointer(block), 0, Int(size)) }
-    return block
+    if zeroed { memset(block, 0, Int(size)) }
+    return address(block)
   }
+  revokeGrant(current, of: heap)
   var fresh = false
   guard let page = pageWithBlocks(heap, sizeClass, trailers: false, fresh: &fresh) else { return 0 }
-  let isRefilled = page.pointee.free == 0
-  if isRefilled && !refill(page, heap) {
+  if !refill(page, heap) {
     // The size is rounded as it was for the class, so that the weight of the sample is that class's.
     let rounded = alignment == 16 ? size : roundUp(max(size, 1), to: alignment)
     return allocateRecorded(heap, rounded, alignment: alignment, zeroed: zeroed, record: true)
   }
-  // A long list from before would keep this heap from the clock, for which it waits while memory is to be given back.
-  if isRefilled || heap.pointee.purge_pending == 0 { setCurrent(heap, sizeClass, page) }
+  setCurrent(heap, sizeClass, page)
+  page.pointee.budget &-= 1
   let block = take(page.pointee.free, from: page)
   if zeroed {
-    // A block that was carved just now from clean memory holds nothing but its link.
-    let untouched = fresh && page.pointee.free == 0 && isCleanPage(page)
-    memset(rawPointer(block), 0, untouched ? 16 : Int(size))
+    // A block that was carved just now from clean memory holds nothing but its link and mark, which are cleared.
+    if !(fresh && SliceRun(of: page).isClean) { memset(block, 0, Int(size)) }
   }
-  return block
-}
-
-private func isCleanPage(_ page: Page) -> Bool {
-  let start = page.start
-  let region = region(containing: start)
-  return isClean(region, Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT)), Int(page.pointee.slices))
+  return address(block)
 }
 
 /// The first page of a queue that has a free block, a fresh one if need be; nil where there is no memory.
@@ -132,10 +196,10 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, fresh: inout
       if makePage(heap, sizeClass, trailers: trailers) == nil { return nil }
       continue
     }
-    if page.pointee.free != 0 || page.pointee.local_free != 0 { return page }
+    if page.pointee.free != 0 { return page }
     collectRemote(page)
-    if page.pointee.local_free != 0 { return page }
-    if page.pointee.carved < page.pointee.capacity {
+    if page.pointee.free != 0 { return page }
+    if Int(page.pointee.carved) < page.capacity {
       carve(page)
       fresh = true
       return page
@@ -144,35 +208,28 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, fresh: inout
   }
 }
 
-/// Hands freed and freshly carved blocks to the list that malloc takes from: as many as there are before the next sample.
+/// The most blocks that are granted at once where the fast path looks whether the list is empty.
+private let largestGrant: Int64 = 1024
+
+/// Grants the blocks of a page's list to the fast path, as many as there are before the next sample.
 /// - Returns: false where the very next block of this class is to be sampled.
 private func refill(_ page: Page, _ heap: Heap) -> Bool {
-  let size = Int64(page.pointee.block_size)
-  let available = Int64(page.pointee.carved) &- Int64(page.pointee.used)
+  let size = Int64(page.blockSize)
+  var count = size > directLimit ? largestGrant : Int64(page.pointee.carved &- page.pointee.used)
   let untilSample = mallow_heap_until_sample(heap) + page.sizeClass
-  var count = available
-  if untilSample.pointee < available &* size {
+  if untilSample.pointee < count &* size {
     count = untilSample.pointee / size
-    if count == 0 {
+    if count <= 0 {
       untilSample.pointee = nextSample(heap)
       return false
     }
   }
-  // Short lists bring the heap back to the slow path soon, where it looks at the clock.
-  if heap.pointee.purge_pending != 0 && count > 16 { count = 16 }
-  untilSample.pointee &-= count &* size
-  mallow_heap_handed_out(heap)[page.sizeClass] &+= UInt64(count)
-  if count == available {
-    page.pointee.free = page.pointee.local_free
-    page.pointee.local_free = 0
-  } else {
-    var last = page.pointee.local_free
-    for _ in 1..<max(count, 1) { last = word(at: last) }
-    let rest = word(at: last)
-    page.pointee.free = page.pointee.local_free
-    page.pointee.local_free = rest
-    mallow_publish()
-    setWord(at: last, 0)
+  if heap.pointee.purge_pending != 0 {
+    // Few at first: they bring the heap back to the slow path soon, where it looks at the clock.
+    let most = Int64(heap.pointee.grant_limit)
+    if most < 64 { heap.pointee.grant_limit = UInt32(most &* 2) }
+    if count > most { count = most }
   }
+  grant(page, of: heap, Int(count))
   return true
 }

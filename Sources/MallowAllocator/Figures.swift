@@ -33,17 +33,17 @@ public func heapFigures() -> HeapFigures {
       continue
     }
     figures.retained &+= UInt64(region.pointee.dirty_free_slices) &<< UInt64(MALLOW_SLICE_SHIFT)
-    for slice in 1..<max(Int(region.pointee.slices), 1) {
-      let page = Page(at: region.pointee.base) + slice
+    for slice in 0..<Int(region.pointee.slices) {
+      let page = Page(ofSliceAt: region.pointee.base) + slice
       switch Int32(page.pointee.kind) {
       case MALLOW_PAGE_BLOCKS:
-        let used = min(UInt64(page.pointee.used), UInt64(page.pointee.carved))
+        let used = UInt64(min(max(Int(page.pointee.used) &- page.budgetLeft, 0), Int(page.pointee.carved)))
         figures.liveBlocks &+= used
-        figures.liveBytes &+= used &* UInt64(page.pointee.block_size)
+        figures.liveBytes &+= used &* page.blockSize
         figures.freeBlocks &+= UInt64(page.pointee.carved) &- used
       case MALLOW_PAGE_SPAN:
         figures.liveBlocks &+= 1
-        figures.liveBytes &+= UInt64(page.pointee.block_size)
+        figures.liveBytes &+= page.pointee.usable
       default: break
       }
     }
@@ -60,7 +60,7 @@ private func takeOutQuarantine(_ figures: inout HeapFigures) {
     candidate = heap.next
     for slot in 0..<Int(MALLOW_QUARANTINE_COUNT) {
       let block = mallow_heap_quarantine(heap)[slot]
-      let size = block == 0 ? 0 : UInt64(Page(blockAt: block).pointee.block_size)
+      let size = block == 0 ? 0 : Page(blockAt: block).blockSize
       if size == 0 || figures.liveBytes < size { continue }
       figures.liveBlocks &-= 1
       figures.liveBytes &-= size

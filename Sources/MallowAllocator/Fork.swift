@@ -58,6 +58,7 @@ func mendRegions() {
       continue
     }
     mallow_map()[Int(region.pointee.base &>> UInt64(MALLOW_REGION_SHIFT))] = UInt8(MALLOW_MAP_REGION)
+    regionRecord(of: region.pointee.base).pointee = UInt64(UInt(bitPattern: region))
     var free = 0
     var dirty = 0
     for index in 0..<Int(MALLOW_BITMAP_WORDS) {

@@ -6,24 +6,15 @@ import CMallow
 /// Frees a block. An address that is not a live block's is reported, and the process aborted.
 @inline(__always)
 public func deallocate(_ block: UnsafeMutableRawPointer?) {
-  let block = address(block)
-  let slot = block &>> UInt64(MALLOW_REGION_SHIFT)
-  if slot < UInt64(MALLOW_REGION_MAP_BYTES) && mallow_map()[Int(slot)] == UInt8(MALLOW_MAP_REGION) {
-    let page = Page(ofSliceAt: block)
-    if page.pointee.owner == mallow_thread_heap.address {
-      // One multiplication gives the block's index and tells whether the address is a block's first.
-      let product = page.pointee.reciprocal.multipliedFullWidth(by: block & (sliceSize &- 1))
-      if product.low < page.pointee.reciprocal && product.high < UInt64(page.pointee.carved)
-        && word(at: block &+ 8) != freeMark(block)
-      {
-        setWord(at: block, page.pointee.local_free)
-        setWord(at: block &+ 8, freeMark(block))
-        page.pointee.local_free = block
-        page.pointee.used &-= 1
-        if page.pointee.used != 0 { return }
-        return pageEmptied(page)
-      }
-    }
+  let block = UInt64(UInt(bitPattern: block))
+  let page = Page(ofSliceAt: block)
+  if page.pointee.owner == mallow_thread_heap.address && page.contains(block: block) && word(at: block &+ 8) != page.address {
+    setWord(at: block &+ 8, page.address)
+    setWord(at: block, page.pointee.free)
+    page.pointee.free = block
+    page.pointee.used &-= 1
+    if page.pointee.used != 0 { return }
+    return pageEmptied(page)
   }
   deallocateSlow(block)
 }
@@ -31,8 +22,8 @@ public func deallocate(_ block: UnsafeMutableRawPointer?) {
 /// A page of the running thread has no block in use any more.
 @c(mallow_page_emptied) @inline(never)
 func pageEmptied(_ page: Page) {
-  if page.pointee.next == 0 && page.pointee.previous == 0 { return }
-  let heap = page.heap
+  let heap: Heap = mallow_thread_heap
+  if mallow_heap_current(heap)[page.sizeClass] == page.address { return }
   heap.pointee.in_slow_path &+= 1
   releaseIfSpare(page, of: heap)
   tick(heap)
@@ -48,7 +39,7 @@ func deallocateSlow(_ block: UInt64) {
     freeBlock(block, found.page)
     return
   }
-  if found.page.pointee.free != 0 { noteFree(profileWord: found.page.pointee.free, size: found.page.pointee.local_free) }
+  if found.page.pointee.free != 0 { noteFree(profileWord: found.page.pointee.free, size: found.page.pointee.requested) }
   if let record = found.record {
     freeHuge(record)
   } else {
@@ -81,13 +72,13 @@ func putBack(_ block: UInt64, _ page: Page) {
 }
 
 private func pushLocally(_ block: UInt64, _ page: Page, _ heap: Heap) {
-  markFree(block, next: page.pointee.local_free)
-  page.pointee.local_free = block
+  page.markFree(block, next: page.pointee.free)
+  page.pointee.free = block
   page.pointee.used &-= 1
   if page.isFull {
     if !markNotFull(page, of: heap) { return }
   }
-  if page.pointee.used == 0 {
+  if page.pointee.used == 0 && mallow_heap_current(heap)[page.sizeClass] != page.address {
     releaseIfSpare(page, of: heap)
     tick(heap)
   }
@@ -95,7 +86,7 @@ private func pushLocally(_ block: UInt64, _ page: Page, _ heap: Heap) {
 
 /// Hands a block to the thread that owns its page: one atomic operation.
 private func freeRemotely(_ block: UInt64, _ page: Page, _ owner: Heap) {
-  setWord(at: block &+ 8, freeMark(block))
+  setWord(at: block &+ 8, page.freeMark(block))
   var head = mallow_load(page.remoteFree)
   repeat {
     setNextBlock(block, head & ~UInt64(MALLOW_REMOTE_NOTIFY))
@@ -133,23 +124,20 @@ func locate(_ block: UInt64, doing function: StaticString) -> Located {
   switch Int32(kind) {
   case MALLOW_MAP_REGION:
     let page = Page(blockAt: block)
-    let offset = block &- page.start
     switch Int32(page.pointee.kind) {
     case MALLOW_PAGE_BLOCKS:
-      let size = UInt64(page.pointee.block_size)
-      let index = offset / size
-      if index &* size != offset || index >= UInt64(page.pointee.carved) { reportInvalid(function, block, page) }
-      if word(at: block &+ 8) == freeMark(block) { reportDoubleFree(function, block, size) }
+      if !page.contains(block: block) { reportInvalid(function, block, page) }
+      if page.hasFreeMark(block) && page.isFree(block) { reportDoubleFree(function, block, page.blockSize) }
       return Located(page: page, record: nil)
     case MALLOW_PAGE_SPAN:
-      if offset != 0 { reportInvalid(function, block, page) }
+      if block != page.start { reportInvalid(function, block, page) }
       return Located(page: page, record: nil)
     default:
       reportInvalid(function, block, page)
     }
   case MALLOW_MAP_HUGE, MALLOW_MAP_HUGE_ALIGNED:
     guard let record = hugeRecord(block, kind: kind) else { reportInsideHuge(function, block) }
-    return Located(page: hugePage(record), record: record)
+    return Located(page: mallow_region_page(record), record: record)
   case MALLOW_MAP_HUGE_TAIL:
     reportInsideHuge(function, block)
   default:
@@ -166,6 +154,6 @@ public func usableSize(of block: UnsafeMutableRawPointer?) -> Int {
 
 func usableSize(_ block: UInt64, _ found: Located) -> UInt64 {
   if let record = found.record { return usableSize(record) }
-  if found.page.pointee.kind == UInt8(MALLOW_PAGE_SPAN) { return UInt64(found.page.pointee.block_size) }
-  return found.page.hasTrailers ? usableSizeBeforeTrailer(found.page, block) : UInt64(found.page.pointee.block_size)
+  if found.page.pointee.kind == UInt8(MALLOW_PAGE_SPAN) { return found.page.pointee.usable }
+  return found.page.hasTrailers ? usableSizeBeforeTrailer(found.page, block) : found.page.blockSize
 }

@@ -13,12 +13,12 @@ private func byte(at address: UInt64) -> UnsafeMutablePointer<UInt8> {
 }
 
 func writeCanary(_ block: UInt64, _ page: Page, _ size: UInt64) {
-  memset(rawPointer(block &+ size), Int32(canaryByte), Int(UInt64(page.pointee.block_size) &- trailerSize &- size))
+  memset(rawPointer(block &+ size), Int32(canaryByte), Int(page.blockSize &- trailerSize &- size))
 }
 
 /// Aborts where anything was written behind the bytes that were asked for.
 func checkCanary(_ block: UInt64, _ page: Page) {
-  let end = block &+ UInt64(page.pointee.block_size) &- trailerSize
+  let end = block &+ page.blockSize &- trailerSize
   let size = trailer(of: block, page).pointee.requested
   if size > end &- block &- canarySize { reportCorruption(block, "the program wrote beyond its end") }
   var at = block &+ size
@@ -32,9 +32,9 @@ func checkCanary(_ block: UInt64, _ page: Page) {
 /// - Returns: the block that leaves the quarantine for it, or 0.
 func quarantine(_ block: UInt64, _ heap: Heap) -> UInt64 {
   let page = Page(blockAt: block)
-  let end = block &+ UInt64(page.pointee.block_size) &- trailerSize
+  let end = block &+ page.blockSize &- trailerSize
   setWord(at: block, 0)
-  setWord(at: block &+ 8, freeMark(block))
+  setWord(at: block &+ 8, page.freeMark(block))
   memset(rawPointer(block &+ 16), Int32(freedByte), Int(max(end, block &+ 16) &- block &- 16))
   let slot = Int(heap.pointee.quarantine_next) % Int(MALLOW_QUARANTINE_COUNT)
   heap.pointee.quarantine_next &+= 1
@@ -46,8 +46,8 @@ func quarantine(_ block: UInt64, _ heap: Heap) -> UInt64 {
 
 private func checkFilling(_ block: UInt64) {
   let page = Page(blockAt: block)
-  let end = block &+ UInt64(page.pointee.block_size) &- trailerSize
-  var written = word(at: block) != 0 || word(at: block &+ 8) != freeMark(block)
+  let end = block &+ page.blockSize &- trailerSize
+  var written = word(at: block) != 0 || !page.hasFreeMark(block)
   var at = block &+ 16
   while at < end {
     if byte(at: at).pointee != freedByte { written = true }

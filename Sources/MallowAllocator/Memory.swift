@@ -41,11 +41,10 @@ func roundUp(_ value: UInt64, to alignment: UInt64) -> UInt64 {
 }
 
 extension UnsafeMutablePointer where Pointee == mallow_page {
-  /// The descriptor of the slice that contains `address`, which must lie in a region.
+  /// The descriptor for the slice that contains `address`. Any address leads to some descriptor: see ``contains(block:)``.
   @inline(__always) @usableFromInline
   init(ofSliceAt address: UInt64) {
-    let base = address & ~(regionSize &- 1)
-    self = Page(bitPattern: UInt(base &+ ((address &>> 10) & 0xFFC0))).unsafelyUnwrapped
+    self.init(at: mallow_computed(mallow_state.page_table &+ ((address &>> 10) & mallow_state.page_mask)))
   }
 
   @inline(__always)
@@ -60,14 +59,21 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 
   /// The address of the page's first block.
   @inline(__always) @usableFromInline
-  var start: UInt64 {
-    let base = address & ~(regionSize &- 1)
-    return base &+ ((address &- base) &<< 10)
-  }
+  var start: UInt64 { pointee.start }
 
   /// The page number: its first address divided by the size of a slice.
   @inline(__always)
   var number: UInt32 { UInt32(truncatingIfNeeded: start &>> UInt64(MALLOW_SLICE_SHIFT)) }
+
+  /// Whether a carved block of this page of equal blocks starts at `address`, which may be any address at all.
+  ///
+  /// The multiplier m exceeds 2^64 / size by less than 1, so that index * size * m is index * e for a small e, modulo 2^64, while any
+  /// other distance, negative ones included, gives more than the limit: all are below 2^47 by their amount, and sizes below 2^17.
+  /// (After Lemire, Kaser and Kurz, Faster Remainder by Direct Computation, 2019.)
+  @inline(__always) @usableFromInline
+  func contains(block address: UInt64) -> Bool {
+    (address &- pointee.start) &* pointee.multiplier < pointee.limit
+  }
 
   /// The heap that the page belongs to.
   @inline(__always)
@@ -82,6 +88,20 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
   @inline(__always)
   var sizeClass: Int { Int(pointee.size_class) }
 
+  /// Bytes of each block of a page of equal blocks.
+  @inline(__always)
+  var blockSize: UInt64 { UInt64(mallow_sizes()[Int(pointee.size_class)]) }
+
+  /// Slices of a page or span.
+  @inline(__always)
+  var sliceCount: Int {
+    pointee.kind == UInt8(MALLOW_PAGE_SPAN) ? Int(pointee.slices) : slices(ofBlocks: blockSize)
+  }
+
+  /// Blocks that fit.
+  @inline(__always)
+  var capacity: Int { (sliceCount &<< Int(MALLOW_SLICE_SHIFT)) / Int(blockSize) }
+
   @inline(__always)
   var remoteFree: UnsafeMutablePointer<UInt64> { mallow_page_remote_free(self) }
 }
@@ -89,6 +109,10 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 extension UnsafeMutablePointer where Pointee == mallow_heap {
   @inline(__always) @usableFromInline
   var address: UInt64 { UInt64(UInt(bitPattern: self)) }
+
+  /// Where there is no page to allocate from.
+  @inline(__always)
+  var noPage: Page { mallow_heap_none(self) }
 
   /// Whether this is the stand-in of a thread that has no heap yet.
   @inline(__always)

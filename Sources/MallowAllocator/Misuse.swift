@@ -70,13 +70,13 @@ func reportInvalid(_ function: StaticString, _ block: UInt64, _ page: Page) -> N
   var message = begin(function, block)
   switch Int32(page.pointee.kind) {
   case MALLOW_PAGE_BLOCKS:
-    let size = UInt64(page.pointee.block_size)
+    let size = page.blockSize
     let index = (block &- page.start) / size
     let start = page.start &+ index &* size
     if index >= UInt64(page.pointee.carved) {
       message.append("invalid pointer: heap memory that was never allocated")
     } else {
-      let isFree = word(at: start &+ 8) == freeMark(start)
+      let isFree = page.hasFreeMark(start)
       message.append("invalid pointer: ")
       message.append(decimal: block &- start)
       message.append(isFree ? " bytes into the freed block of " : " bytes into the block of ")

@@ -4,13 +4,14 @@ import CMallow
 
 /// Fresh zeroed memory, or 0 where the system refuses.
 /// - Parameter hint: where it should lie: the kernel takes it just there or not at all; 0 lets the kernel choose.
-func mapMemory(_ size: UInt64, at hint: UInt64 = 0) -> UInt64 {
+func mapMemory(_ size: UInt64, at hint: UInt64 = 0, writable: Bool = true) -> UInt64 {
   let fixed = hint == 0 ? 0 : Int32(MAP_FIXED_NOREPLACE)
   let result = mmap(
-    pointer(hint), Int(size), PROT_READ | PROT_WRITE, Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE) | fixed, -1, 0)
+    pointer(hint), Int(size), writable ? PROT_READ | PROT_WRITE : PROT_READ, Int32(MAP_PRIVATE) | Int32(MAP_ANONYMOUS) | Int32(MAP_NORESERVE) | fixed, -1, 0)
   guard result != mallow_map_failed() else { return 0 }
   if hint != 0 && address(result) != hint {  // a kernel before 4.17 takes the flag for a mere hint
     munmap(result, Int(size))
+    __errno_location().pointee = EEXIST
     return 0
   }
   return address(result)

@@ -24,23 +24,26 @@ func remove(_ page: Page, from heap: Heap) {
   let first = mallow_heap_first(heap, page.hasTrailers)
   let last = mallow_heap_last(heap, page.hasTrailers)
   let index = page.sizeClass
-  if first[index] == page.number && !page.hasTrailers { setCurrent(heap, index, mallow_no_page()) }
+  if mallow_heap_current(heap)[index] == page.address { setCurrent(heap, index, heap.noPage) }
   if page.pointee.next == 0 { last[index] = page.pointee.previous } else { Page(number: page.pointee.next).pointee.previous = page.pointee.previous }
   if page.pointee.previous == 0 { first[index] = page.pointee.next } else { Page(number: page.pointee.previous).pointee.next = page.pointee.next }
   page.pointee.next = 0
   page.pointee.previous = 0
 }
 
-/// Makes `page` the one that the fast path of malloc takes blocks of this class from.
+/// Makes `page` the one that the running thread, whose heap this is, takes blocks of this class from.
 func setCurrent(_ heap: Heap, _ sizeClass: Int, _ page: Page) {
-  mallow_heap_current(heap)[sizeClass] = page.address
+  let current = mallow_heap_current(heap)
+  if current[sizeClass] == page.address { return }
+  revokeGrant(Page(at: current[sizeClass]), of: heap)
+  current[sizeClass] = page.address
   let block = blockSize(ofClass: sizeClass)
   if block > directLimit { return }
   // All sizes of this class: those above the next smaller class's blocks.
   let smaller = sizeClass == 0 ? 0 : blockSize(ofClass: sizeClass &- 1) &+ 16
   var index = Int(smaller / 16)
   while index <= Int(block / 16) {
-    mallow_heap_direct(heap)[index] = page.address
+    mallow_direct()[index] = page.address
     index &+= 1
   }
 }

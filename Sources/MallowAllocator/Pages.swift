@@ -5,21 +5,18 @@ import CMallow
 
 /// A fresh page for `heap`, at the end of its queue; nil where there is no memory.
 func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
-  let slices = sliceCount(ofClass: sizeClass)
-  guard let run = allocateSlices(slices) else { return nil }
-  let page = run.page
   let size = blockSize(ofClass: sizeClass)
-  let bytes = UInt64(slices) &<< UInt64(MALLOW_SLICE_SHIFT)
+  guard let run = allocateSlices(slices(ofBlocks: size)) else { return nil }
+  let page = run.page
   page.pointee.free = 0
-  page.pointee.local_free = 0
+  page.pointee.start = run.start
+  page.pointee.multiplier = multiplier(of: size)
   page.pointee.remote_free = 0
-  page.pointee.reciprocal = UInt64.max / size &+ 1
-  page.pointee.block_size = UInt32(size)
+  page.pointee.limit = 0
   page.pointee.used = 0
+  page.pointee.budget = 0
   page.pointee.carved = 0
-  page.pointee.capacity = UInt16(bytes / size)
   page.pointee.size_class = UInt8(sizeClass)
-  page.pointee.slices = UInt16(slices)
   markTails(run)
   mallow_publish()
   page.pointee.kind = UInt8(MALLOW_PAGE_BLOCKS)
@@ -28,9 +25,17 @@ func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   return page
 }
 
+/// floor(2^64 / size) + 1, for ``contains(block:)``.
+@inline(__always)
+func multiplier(of size: UInt64) -> UInt64 {
+  let isPowerOfTwo = size & (size &- 1) == 0
+  return UInt64.max / size &+ (isPowerOfTwo ? 2 : 1)
+}
+
 /// Lets each later slice of a run point back to the first.
-func markTails(_ run: SliceRun) {
-  for distance in 1..<max(run.count, 1) {
+/// - Parameter known: how many of them do so already.
+func markTails(_ run: SliceRun, known: Int = 1) {
+  for distance in known..<max(run.count, known) {
     let tail = run.page + distance
     tail.pointee.owner = 0
     tail.pointee.slices = UInt16(distance)
@@ -40,40 +45,19 @@ func markTails(_ run: SliceRun) {
 
 /// Returns a page's slices. It must be on no queue, with no block in use.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
-  if !page.hasTrailers {
-    // Blocks that were handed out to the fast path but never taken were not allocated: nor do they count towards the next sample.
-    let untaken = listLength(page)
-    mallow_heap_handed_out(heap)[page.sizeClass] &-= UInt64(untaken)
-    mallow_heap_until_sample(heap)[page.sizeClass] &+= Int64(untaken) &* Int64(page.pointee.block_size)
-  }
-  let touched = UInt64(page.pointee.carved) &* UInt64(page.pointee.block_size)
-  releaseRun(page, touched: touched, aged: aged)
+  releaseRun(page, touched: UInt64(page.pointee.carved) &* page.blockSize, aged: aged)
   expectPurge(heap)
 }
 
 /// Marks the slices of a page or span free and returns them.
 func releaseRun(_ page: Page, touched: UInt64, aged: Bool = false) {
-  let start = page.start
-  let region = region(containing: start)
-  let run = SliceRun(
-    region: region, first: Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT)), count: Int(page.pointee.slices))
+  let run = SliceRun(of: page)
   for distance in 0..<run.count {
     (page + distance).pointee.owner = 0
     (page + distance).pointee.kind = UInt8(MALLOW_PAGE_FREE)
   }
-  page.pointee.slices = 0
+  page.pointee.limit = 0
   freeSlices(run, touched: touched, aged: aged)
-}
-
-/// Blocks on the list that malloc takes from. Bounded by what the page holds, whatever a stray write made of the links.
-private func listLength(_ page: Page) -> Int {
-  var length = 0
-  var block = page.pointee.free
-  while block != 0 && length < Int(page.pointee.carved) {
-    length &+= 1
-    block = nextBlock(block)
-  }
-  return length
 }
 
 /// Releases a page without blocks in use unless it is the last of its queue, which is kept for the next allocation.
@@ -83,51 +67,53 @@ func releaseIfSpare(_ page: Page, of heap: Heap) {
   releasePage(page, of: heap)
 }
 
-/// Moves what other threads have freed to the page's own list.
+/// Puts what other threads have freed on the page's list.
 func collectRemote(_ page: Page) {
   if mallow_load(page.remoteFree) & ~UInt64(MALLOW_REMOTE_NOTIFY) == 0 { return }
   let head = mallow_exchange(page.remoteFree, 0) & ~UInt64(MALLOW_REMOTE_NOTIFY)
-  var count: UInt32 = 1
+  var count: UInt16 = 1
   var last = head
   while true {
     let next = nextBlock(last)
     if next == 0 { break }
-    if next & ~(regionSize &- 1) != head & ~(regionSize &- 1) || count > UInt32(page.pointee.carved) {
+    if !page.contains(block: next) || count > UInt16(page.pointee.carved) {
       reportCorruption(last, "the list of free blocks was overwritten after a free")
     }
     last = next
     count &+= 1
   }
-  setNextBlock(last, page.pointee.local_free)
+  setNextBlock(last, page.pointee.free)
   mallow_publish()
-  page.pointee.local_free = head
+  page.pointee.free = head
   page.pointee.used &-= count
 }
 
 /// Carves the next blocks of a page: as many as fit into one page of the kernel, at least one.
 func carve(_ page: Page) {
-  let size = UInt64(page.pointee.block_size)
+  let size = page.blockSize
   var count = mallow_state.kernel_page / size
-  let left = UInt64(page.pointee.capacity &- page.pointee.carved)
+  let left = UInt64(page.capacity &- Int(page.pointee.carved))
   if count == 0 { count = 1 }
   if count > left { count = left }
   let first = page.start &+ UInt64(page.pointee.carved) &* size
   var block = first &+ (count &- 1) &* size
-  var next = page.pointee.local_free
+  var next = page.pointee.free
   while true {
-    markFree(block, next: next)
+    page.markFree(block, next: next)
     next = block
     if block == first { break }
     block &-= size
   }
-  page.pointee.local_free = first
+  page.pointee.free = first
   mallow_publish()
   page.pointee.carved &+= UInt16(count)
+  page.pointee.limit &+= count &* (page.pointee.multiplier &* size)
 }
 
 /// Releases empty pages and collects remote frees.
 /// - Parameter pagesPerQueue: how many pages of each queue to look at.
 func tidy(_ heap: Heap, pagesPerQueue: Int) {
+  revokeGrants(heap)
   takeBackRemotePages(heap)
   tidyQueues(heap, pagesPerQueue: pagesPerQueue, trailers: false)
   tidyQueues(heap, pagesPerQueue: pagesPerQueue, trailers: true)

@@ -41,7 +41,7 @@ private func purge(_ region: Region, whole: Bool) -> Bool {
   let dirty = mallow_region_dirty(region)
   let stale = mallow_region_stale(region)
   var purged = false
-  var bit = 1
+  var bit = 0
   let limit = Int(region.pointee.slices)
   func isDue(_ bit: Int) -> Bool {
     let index = bit &>> 6
@@ -86,6 +86,7 @@ private func purge(_ region: Region, whole: Bool) -> Bool {
 
 /// Called on slow paths: gives a heap's empty pages and old free slices back when it is time.
 func tick(_ heap: Heap) {
+  heap.pointee.until_clock = heap.pointee.purge_pending != 0 ? 1 : 32
   let now = milliseconds()
   if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 { return }
   heap.pointee.last_tick = now
@@ -101,11 +102,8 @@ func tick(_ heap: Heap) {
 /// Notes that this heap has freed slices which are still resident. Its next allocations take the slow path, so that even a
 /// process that is about to go idle gives the memory back with its next few calls.
 func expectPurge(_ heap: Heap) {
-  if heap.pointee.purge_pending != 0 { return }
   heap.pointee.purge_pending = 1
-  let direct = mallow_heap_direct(heap)
-  let current = mallow_heap_current(heap)
-  let empty = mallow_no_page().address
-  for index in 0..<Int(MALLOW_DIRECT_COUNT) { direct[index] = empty }
-  for index in 0..<Int(MALLOW_CLASS_COUNT) { current[index] = empty }
+  heap.pointee.until_clock = 1
+  heap.pointee.grant_limit = 4
+  revokeGrants(heap)
 }

@@ -18,7 +18,7 @@ public func reallocate(_ old: UnsafeMutableRawPointer?, _ newSize: Int) -> Unsaf
   guard let heap = currentHeap() else { return outOfMemory() }
   var staysSampled = false
   let word = found.page.pointee.free
-  let oldSize = found.page.pointee.local_free
+  let oldSize = found.page.pointee.requested
   switch Int32(found.page.pointee.kind) {
   case MALLOW_PAGE_BLOCKS:
     if !found.page.hasTrailers {
@@ -37,7 +37,7 @@ public func reallocate(_ old: UnsafeMutableRawPointer?, _ newSize: Int) -> Unsaf
     let record = found.record.unsafelyUnwrapped
     let moved = resizeHuge(heap, record, to: size)
     if moved != 0 {
-      recordResized(heap, hugePage(record), from: word, oldSize, to: size)
+      recordResized(heap, mallow_region_page(record), from: word, oldSize, to: size)
       return pointer(moved)
     }
   }
@@ -64,8 +64,13 @@ public func allocateAligned(_ size: Int, alignment: Int) -> UnsafeMutableRawPoin
   if alignment <= 16 { return allocate(Int(bitPattern: UInt(size))) }
   if alignment > largestRequest || size > largestRequest &- alignment { return outOfMemory() }
   // Classes up to eight times the alignment are its multiples, larger ones step by more: a rounded size has an aligned class.
-  if alignment <= directLimit && size <= directLimit, let block = allocateFast(Int(roundUp(max(size, 1), to: alignment))) {
-    return block
+  if alignment <= directLimit && size <= directLimit {
+    return allocate(
+      Int(roundUp(max(size, 1), to: alignment)), orElse: { _, page in
+        page.undoCount()
+        return allocate(size, alignment: alignment, zeroed: false)
+      },
+      orLarger: { _ in allocate(size, alignment: alignment, zeroed: false) })
   }
   return allocate(size, alignment: alignment, zeroed: false)
 }

@@ -17,14 +17,10 @@ func allocateRecorded(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: B
   if rounded <= largestBlock && alignment <= sliceSize {
     var fresh = false
     guard let page = pageWithBlocks(heap, sizeClass(of: rounded), trailers: true, fresh: &fresh) else { return 0 }
-    if page.pointee.free == 0 {
-      page.pointee.free = page.pointee.local_free
-      page.pointee.local_free = 0
-    }
     block = page.pointee.free
-    if word(at: block &+ 8) != freeMark(block) { reportCorruption(block, "a free block was written to after its free") }
+    if !page.hasFreeMark(block) { reportCorruption(block, "a free block was written to after its free") }
     let next = nextBlock(block)
-    if next != 0 && next & ~(regionSize &- 1) != block & ~(regionSize &- 1) {
+    if next != 0 && !page.contains(block: next) {
       reportCorruption(block, "the link of a free block was overwritten")
     }
     page.pointee.free = next
@@ -71,13 +67,13 @@ func recordResized(_ heap: Heap, _ page: Page, from word: UInt64, _ oldSize: UIn
 }
 
 func trailer(of block: UInt64, _ page: Page) -> UnsafeMutablePointer<mallow_trailer> {
-  UnsafeMutablePointer<mallow_trailer>(bitPattern: UInt(block &+ UInt64(page.pointee.block_size) &- trailerSize)).unsafelyUnwrapped
+  UnsafeMutablePointer<mallow_trailer>(bitPattern: UInt(block &+ page.blockSize &- trailerSize)).unsafelyUnwrapped
 }
 
 /// The bytes that a block with a trailer offers: in hardened mode just those asked for.
 func usableSizeBeforeTrailer(_ page: Page, _ block: UInt64) -> UInt64 {
   if mallow_introspection.hardened != 0 { return trailer(of: block, page).pointee.requested }
-  return UInt64(page.pointee.block_size) &- trailerSize
+  return page.blockSize &- trailerSize
 }
 
 /// Takes note that a block with a trailer is being freed, and checks it in hardened mode.

@@ -11,6 +11,22 @@ struct SliceRun {
 
   var start: UInt64 { region.pointee.base &+ UInt64(first) &<< UInt64(MALLOW_SLICE_SHIFT) }
   var page: Page { Page(ofSliceAt: start) }
+
+  init(region: Region, first: Int, count: Int) {
+    self.region = region
+    self.first = first
+    self.count = count
+  }
+
+  /// Whether the slices' memory is known to have been zero when they were handed out.
+  var isClean: Bool { dirtyCount(region, first, count) == 0 }
+
+  /// The slices of a page or span.
+  init(of page: Page) {
+    region = Region(containing: page.start)
+    first = Int((page.start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT))
+    count = page.sliceCount
+  }
 }
 
 @inline(__always)
@@ -37,27 +53,28 @@ func clear(_ bitmap: UnsafeMutablePointer<UInt64>, from first: Int, count: Int) 
   for bit in first..<(first &+ count) { bitmap[bit &>> 6] &= ~(1 &<< UInt64(bit & 63)) }
 }
 
-/// The region whose slices these are, by the descriptor of its slice 0.
+/// Where the record of the region that contains `address`, an address in the window, is noted.
 @inline(__always)
-func region(containing address: UInt64) -> Region {
-  Region(bitPattern: UInt(Page(at: address & ~(regionSize &- 1)).pointee.owner)).unsafelyUnwrapped
+func regionRecord(of address: UInt64) -> UnsafeMutablePointer<UInt64> {
+  mallow_records() + Int((address &>> UInt64(MALLOW_REGION_SHIFT)) & UInt64(MALLOW_REGION_RECORDS &- 1))
 }
 
 /// Maps another region, or as much of one as the system allows. The main lock must be held.
 private func mapRegion(atLeast slices: Int) -> Region? {
-  let needed = UInt64(slices &+ 1) &<< UInt64(MALLOW_SLICE_SHIFT)
+  let needed = UInt64(slices) &<< UInt64(MALLOW_SLICE_SHIFT)
+  if needed > regionSize { return nil }
   var size = mallow_state.region_bytes
   if size < needed { size = roundUp(needed, to: 1 << 20) }
   if size > regionSize { size = regionSize }
   var base: UInt64 = 0
   while true {
-    base = mapAligned(size, alignment: regionSize)
+    base = mapInWindow(size)
     if base != 0 || size == needed { break }
     // An address-space limit or strict overcommit: settle for less, and ask for less from now on.
     size = size / 4 > needed ? size / 4 : needed
     mallow_state.region_bytes = size
   }
-  if base == 0 || base &>> UInt64(MALLOW_ADDRESS_BITS) != 0 { return nil }
+  if base == 0 { return nil }
   let record = allocateMetadata(UInt64(MemoryLayout<mallow_region>.size))
   if record == 0 {
     unmapMemory(base, size)
@@ -71,12 +88,9 @@ private func mapRegion(atLeast slices: Int) -> Region? {
   region.pointee.mapped = size
   region.pointee.kind = UInt32(MALLOW_MAP_REGION)
   region.pointee.slices = UInt32(count)
-  set(mallow_region_free(region), from: 1, count: count &- 1)
-  region.pointee.free_slices = UInt32(count &- 1)
-  let meta = Page(at: base)
-  meta.pointee.owner = record
-  meta.pointee.kind = UInt8(MALLOW_PAGE_META)
-  meta.pointee.slices = 1
+  set(mallow_region_free(region), from: 0, count: count)
+  region.pointee.free_slices = UInt32(count)
+  regionRecord(of: base).pointee = record
   link(region)
   mallow_map()[Int(base &>> UInt64(MALLOW_REGION_SHIFT))] = UInt8(MALLOW_MAP_REGION)
   return region
@@ -95,6 +109,10 @@ func link(_ region: Region) {
 func firstRegion() -> Region? { Region(bitPattern: UInt(mallow_introspection.regions)) }
 
 extension UnsafeMutablePointer where Pointee == mallow_region {
+  /// The region that contains `address`, which must lie in one.
+  @inline(__always)
+  init(containing address: UInt64) { self = Region(bitPattern: UInt(regionRecord(of: address).pointee)).unsafelyUnwrapped }
+
   var next: Region? { Region(bitPattern: UInt(pointee.next)) }
 
   /// The first run of `count` free slices that starts at a multiple of `alignment` slices of the address space.
@@ -110,7 +128,7 @@ extension UnsafeMutablePointer where Pointee == mallow_region {
       return nil
     }
     let offset = Int(pointee.base &>> UInt64(MALLOW_SLICE_SHIFT)) & (alignment &- 1)
-    var first = 1
+    var first = 0
     while first &+ count <= limit {
       if (first &+ offset) & (alignment &- 1) != 0 {
         first = ((first &+ offset &+ alignment &- 1) & ~(alignment &- 1)) &- offset
@@ -164,7 +182,7 @@ func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
     }
     candidate = region.next
   }
-  guard let region = mapRegion(atLeast: count &+ alignment &- 1), let first = region.findRun(count, alignment: alignment, dirtyOnly: false)
+  guard let region = mapRegion(atLeast: count), let first = region.findRun(count, alignment: alignment, dirtyOnly: false)
   else { return nil }
   return take(region, first, count)
 }
@@ -194,11 +212,6 @@ private func dirtyCount(_ region: Region, _ first: Int, _ count: Int) -> Int {
   var dirty = 0
   for bit in first..<(first &+ count) where test(mallow_region_dirty(region), bit) { dirty &+= 1 }
   return dirty
-}
-
-/// Whether the slices' memory is known to be zero since nothing ever wrote to it.
-func isClean(_ region: Region, _ first: Int, _ count: Int) -> Bool {
-  dirtyCount(region, first, count) == 0
 }
 
 /// Zeroes the first `size` bytes of a run, touching only slices that may hold something else.

@@ -13,9 +13,9 @@ func initialize() {
   mallow_state.kernel_page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
   mallow_state.region_bytes = regionSize
   mallow_introspection.key = randomKey()
-  mallow_state.key_word = mallow_introspection.key
   mallow_introspection.region_map = UInt64(UInt(bitPattern: mallow_map()))
   mallow_introspection.started = milliseconds()
+  makePageTable()
   readSettings()
   if mallow_introspection.profile != 0 {
     makeStackTable()

@@ -10,12 +10,12 @@ func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool)
     guard let run = allocateSlices(max(slices, 1), alignment: max(Int(alignment &>> UInt64(MALLOW_SLICE_SHIFT)), 1)) else { return 0 }
     if zeroed { zero(run, size: size) }
     let page = run.page
-    describe(page, requested: size)
+    describe(page, at: run.start, requested: size)
     page.pointee.slices = UInt16(run.count)
     markTails(run)
     mallow_publish()
     page.pointee.kind = UInt8(MALLOW_PAGE_SPAN)
-    page.pointee.owner = heap.address
+    page.pointee.owner = heap.address | UInt64(MALLOW_OWNER_SPAN)
     block = run.start
   } else {
     block = allocateHuge(heap, size, alignment: alignment)
@@ -26,21 +26,20 @@ func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool)
 }
 
 /// Fills a single block's descriptor in, its kind and owner excepted.
-private func describe(_ page: Page, requested: UInt64) {
+private func describe(_ page: Page, at start: UInt64, requested: UInt64) {
   page.pointee.free = 0
-  page.pointee.local_free = requested
-  page.pointee.remote_free = 0
-  page.pointee.reciprocal = 0
-  page.pointee.block_size = UInt32(truncatingIfNeeded: roundUp(max(requested, 1), to: mallow_state.kernel_page))
+  page.pointee.start = start
+  page.pointee.usable = roundUp(max(requested, 1), to: mallow_state.kernel_page)
+  page.pointee.requested = requested
+  page.pointee.limit = 0
   page.pointee.used = 1
-  page.pointee.carved = 1
-  page.pointee.capacity = 1
+  page.pointee.budget = 0
   page.pointee.size_class = UInt8(MALLOW_CLASS_COUNT)
   page.pointee.next = 0
   page.pointee.previous = 0
 }
 
-/// A block with a mapping of its own, aligned to 64 MiB so that its descriptor is found like any other's.
+/// A block with a mapping of its own, aligned to 64 MiB so that its record is found at its start.
 private func allocateHuge(_ heap: Heap, _ size: UInt64, alignment: UInt64) -> UInt64 {
   if size > 1 &<< UInt64(MALLOW_ADDRESS_BITS) || alignment > 1 &<< UInt64(MALLOW_ADDRESS_BITS &- 1) { return 0 }
   let usable = roundUp(max(size, 1), to: mallow_state.kernel_page)
@@ -60,16 +59,9 @@ private func allocateHuge(_ heap: Heap, _ size: UInt64, alignment: UInt64) -> UI
   record.pointee.kind = UInt32(listed ? MALLOW_MAP_HUGE_ALIGNED : MALLOW_MAP_HUGE)
   record.pointee.slices = 0
   record.pointee.block = block
-  let page: Page
-  if listed {
-    page = mallow_region_aligned_page(record)
-  } else {
-    let meta = Page(at: base)
-    meta.pointee.kind = UInt8(MALLOW_PAGE_META)
-    meta.pointee.owner = UInt64(UInt(bitPattern: record))
-    page = Page(ofSliceAt: block)
-  }
-  describe(page, requested: size)
+  if !listed { setWord(at: base, UInt64(UInt(bitPattern: record))) }
+  let page = mallow_region_page(record)
+  describe(page, at: block, requested: size)
   page.pointee.kind = UInt8(MALLOW_PAGE_HUGE)
   page.pointee.owner = heap.address
   mallow_publish()
@@ -116,7 +108,7 @@ private func clearMap(base: UInt64, size: UInt64) {
 /// The record of a huge block, or nil where `block` is no such block's first address.
 func hugeRecord(_ block: UInt64, kind: UInt8) -> Region? {
   if kind == UInt8(MALLOW_MAP_HUGE) {
-    let record = region(containing: block)
+    let record = Region(bitPattern: UInt(word(at: block & ~(regionSize &- 1)))).unsafelyUnwrapped
     return record.pointee.block == block ? record : nil
   }
   acquire(mallow_main_lock())
@@ -132,12 +124,6 @@ func hugeRecord(_ block: UInt64, kind: UInt8) -> Region? {
 /// The usable bytes of a huge block.
 func usableSize(_ record: Region) -> UInt64 {
   record.pointee.base &+ record.pointee.mapped &- record.pointee.block
-}
-
-/// The descriptor of a huge block.
-func hugePage(_ record: Region) -> Page {
-  if record.pointee.kind == UInt32(MALLOW_MAP_HUGE_ALIGNED) { return mallow_region_aligned_page(record) }
-  return Page(ofSliceAt: record.pointee.block)
 }
 
 func freeHuge(_ record: Region) {
@@ -156,7 +142,7 @@ func freeHuge(_ record: Region) {
 }
 
 func freeSpan(_ page: Page) {
-  releaseRun(page, touched: UInt64(page.pointee.block_size))
+  releaseRun(page, touched: page.pointee.usable)
   mallow_add(mallow_span_frees(), 1)
 }
 
@@ -164,23 +150,16 @@ func freeSpan(_ page: Page) {
 /// - Returns: false where it must move.
 func resizeSpan(_ page: Page, to size: UInt64) -> Bool {
   let needed = Int((max(size, 1) &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
-  let has = Int(page.pointee.slices)
-  if size > largestSpan || needed &* 2 < has || size <= largestBlock { return false }
-  if needed > has {
-    let start = page.start
-    let region = region(containing: start)
-    let run = SliceRun(region: region, first: Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT)), count: has)
-    guard growSlices(run, by: needed &- has) else { return false }
-    for distance in has..<needed {
-      (page + distance).pointee.owner = 0
-      (page + distance).pointee.slices = UInt16(distance)
-      (page + distance).pointee.kind = UInt8(MALLOW_PAGE_TAIL)
-    }
+  let run = SliceRun(of: page)
+  if size > largestSpan || needed &* 2 < run.count || size <= largestBlock { return false }
+  if needed > run.count {
+    guard growSlices(run, by: needed &- run.count) else { return false }
+    markTails(SliceRun(region: run.region, first: run.first, count: needed), known: run.count)
     page.pointee.slices = UInt16(needed)
   }
-  page.pointee.local_free = size
+  page.pointee.requested = size
   // Never less than before: what was in use may be resident.
-  page.pointee.block_size = max(page.pointee.block_size, UInt32(roundUp(size, to: mallow_state.kernel_page)))
+  page.pointee.usable = max(page.pointee.usable, roundUp(size, to: mallow_state.kernel_page))
   return true
 }
 
@@ -189,11 +168,11 @@ func resizeSpan(_ page: Page, to size: UInt64) -> Bool {
 func resizeHuge(_ heap: Heap, _ record: Region, to size: UInt64) -> UInt64 {
   let block = record.pointee.block
   if record.pointee.kind != UInt32(MALLOW_MAP_HUGE) || size <= largestSpan || size > 1 &<< UInt64(MALLOW_ADDRESS_BITS) { return 0 }
-  let page = hugePage(record)
+  let page = mallow_region_page(record)
   let offset = block &- record.pointee.base
   let mapped = offset &+ roundUp(size, to: mallow_state.kernel_page)
   if mapped == record.pointee.mapped {
-    page.pointee.local_free = size
+    page.pointee.requested = size
     return block
   }
   acquire(mallow_main_lock())
@@ -217,8 +196,8 @@ func resizeHuge(_ heap: Heap, _ record: Region, to size: UInt64) -> UInt64 {
   record.pointee.block = new &+ offset
   record.pointee.base = new
   markMap(record)
-  let moved = hugePage(record)
-  moved.pointee.local_free = size
-  moved.pointee.block_size = UInt32(truncatingIfNeeded: roundUp(size, to: mallow_state.kernel_page))
+  let moved = mallow_region_page(record)
+  moved.pointee.requested = size
+  moved.pointee.usable = roundUp(size, to: mallow_state.kernel_page)
   return new &+ offset
 }

@@ -21,12 +21,19 @@ func currentHeap() -> Heap? {
 
 @inline(never)
 private func adoptHeap() -> Heap? {
+  mallow_empty_page.budget = 0
   if mallow_load32(mallow_initialized()) != 2 { initialize() }
   guard let heap = orphan() ?? makeHeap() else { return nil }
   heap.pointee.thread = threadID()
   mallow_thread_heap = heap
+  setDirect(heap.noPage)
   if mallow_state.key_ready != 0 { pthread_setspecific(mallow_state.key, heap) }
   return heap
+}
+
+/// Sets where the running thread's fast path finds pages of all sizes.
+private func setDirect(_ page: Page) {
+  for index in 0..<Int(MALLOW_DIRECT_COUNT) { mallow_direct()[index] = page.address }
 }
 
 private func orphan() -> Heap? {
@@ -45,10 +52,8 @@ private func makeHeap() -> Heap? {
   defer { release(mallow_main_lock()) }
   let record = allocateMetadata(UInt64(MemoryLayout<mallow_heap>.size))
   guard let heap = Heap(bitPattern: UInt(record)) else { return nil }
-  let direct = mallow_heap_direct(heap)
   let current = mallow_heap_current(heap)
-  for index in 0..<Int(MALLOW_DIRECT_COUNT) { direct[index] = mallow_no_page().address }
-  for index in 0..<Int(MALLOW_CLASS_COUNT) { current[index] = mallow_no_page().address }
+  for index in 0..<Int(MALLOW_CLASS_COUNT) { current[index] = heap.noPage.address }
   heap.pointee.random = mallow_introspection.key &+ record &* 0x9E37_79B9_7F4A_7C15 | 1
   for index in 0...Int(MALLOW_CLASS_COUNT) { mallow_heap_until_sample(heap)[index] = nextSample(heap) }
   heap.pointee.slow_only = mallow_introspection.hardened != 0 || mallow_introspection.profile == UInt32(MALLOW_PROFILE_FULL) ? 1 : 0
@@ -69,19 +74,20 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   heap.pointee.in_slow_path &+= 1
   emptyQuarantine(heap)
   tidy(heap, pagesPerQueue: .max)
+  for index in 0..<Int(MALLOW_CLASS_COUNT) { setCurrent(heap, index, heap.noPage) }
   heap.pointee.in_slow_path &-= 1
+  setDirect(&mallow_empty_page)
   mallow_thread_heap = mallow_no_heap()
   heap.pointee.thread = 0
   mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
   if mallow_state.dirty_free != 0 { tellLiveHeaps() }
 }
 
-/// Lets other threads give back what this one leaves. Its heap's lists may be emptied under a running thread: it then takes its slow
-/// path, which finds the same pages in the queues.
+/// Lets other threads give back what this one leaves.
 private func tellLiveHeaps() {
   var candidate = firstHeap()
   while let heap = candidate {
-    if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) { expectPurge(heap) }
+    if heap.pointee.state == UInt64(MALLOW_HEAP_LIVE) { interruptGrants(heap) }
     candidate = heap.next
   }
 }

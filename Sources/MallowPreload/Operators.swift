@@ -4,8 +4,10 @@
 import CMallowNew
 import MallowAllocator
 
-@c(mallow_new) public func newObject(_ size: Int) -> UnsafeMutableRawPointer { allocateFast(size) ?? mallow_new_slow(size) }
+@c(mallow_new) public func newObject(_ size: Int) -> UnsafeMutableRawPointer? {
+  allocate(size, orElse: { $1.undoCount(); return mallow_new_slow($0) }, orLarger: { mallow_new_slow($0) })
+}
 
 @c(mallow_new_nothrow) public func newObjectOrNull(_ size: Int, _ tag: UnsafeRawPointer) -> UnsafeMutableRawPointer? {
-  allocateFast(size) ?? mallow_new_nothrow_slow(size, tag)
+  allocate(size, orElse: { $1.undoCount(); return mallow_new_nothrow_slow($0, tag) }, orLarger: { mallow_new_nothrow_slow($0, tag) })
 }

@@ -184,7 +184,7 @@ struct NamesByFirstWord: TypeNaming {
   @Test func requestedBytesAreReportedWhereKnown() throws {
     let process = Process()
     let stack = process.heap.addStack([0x1000])
-    process.heap.allocate(1056, stack: stack, requested: 1024)
+    process.heap.allocate(1152, stack: stack, requested: 1024)
     _ = process.heap.allocateHuge(5_000_001)
     let report = try process.search()
     #expect(report.leaks == BlockCount(blocks: 2, bytes: 5_001_025))

@@ -23,7 +23,7 @@ import Testing
     #expect(message(built).contains("a newer version"))
     built.editIntrospection { $0.version = 0 }
     #expect(message(built).contains("an older version"))
-    built.editIntrospection { $0.version = 1; $0.size = 8 }
+    built.editIntrospection { $0.version = UInt32(MALLOW_LAYOUT_VERSION); $0.size = 8 }
     #expect(message(built).contains("8 bytes long"))
     built.editIntrospection { $0.magic = 0x1234 }
     #expect(message(built).contains("does not run on Mallow"))
@@ -78,8 +78,8 @@ import Testing
   @Test func impossibleDescriptorsAreLeftOut() throws {
     let built = BuiltHeap()
     let damages: [(inout mallow_page) -> Void] = [
-      { $0.block_size = 0 }, { $0.block_size = 65552 }, { $0.block_size = 50 }, { $0.carved = $0.capacity + 1 },
-      { $0.capacity = .max; $0.carved = 9 }, { $0.slices = 0 }, { $0.slices = 900 },
+      { $0.size_class = 80 }, { $0.size_class = 0; $0.owner |= UInt64(MALLOW_OWNER_TRAILER) }, { $0.size_class = 255 }, { $0.carved = 4097 },
+      { $0.start += 16 }, { $0.kind = UInt8(MALLOW_PAGE_SPAN); $0.slices = 0 }, { $0.kind = UInt8(MALLOW_PAGE_SPAN); $0.slices = 900 },
     ]
     for (index, damage) in damages.enumerated() {
       let block = built.allocate(UInt64(16 * (index + 1)))

@@ -20,7 +20,7 @@ import Testing
     let blocks = (0..<10).map { _ in built.allocate(48) }
     built.free(blocks[1], to: .free)
     built.free(blocks[2], to: .free)
-    built.free(blocks[4], to: .local)
+    built.free(blocks[4], to: .free)
     built.free(blocks[7], to: .remote)
     built.free(blocks[8], to: .remote)
     let read = try built.read()
@@ -32,10 +32,20 @@ import Testing
     #expect(read.statistics.free == BlockCount(blocks: 5, bytes: 240))
     #expect(read.statistics.freeInUsedPages == 240)
     #expect(read.statistics.uncarved == (1365 - 10) * 48)
-    // Two of the ten were handed to a list but not to the program.
-    #expect(read.statistics.allocations == 8)
-    #expect(read.statistics.frees == 3)
+    #expect(read.statistics.allocations == 10)
+    #expect(read.statistics.frees == 5)
     #expect(read.isHardened == hardened)
+  }
+
+  @Test func blocksThatWereGrantedButNotTakenAreNoAllocations() throws {
+    let built = BuiltHeap()
+    let blocks = (0..<10).map { _ in built.allocate(48) }
+    built.free(blocks[1])
+    built.free(blocks[2])
+    built.edit(mallow_page.self, at: built.descriptor(of: blocks[0])) { $0.budget = 2 }
+    #expect(try built.read().statistics.allocations == 8)
+    built.edit(mallow_page.self, at: built.descriptor(of: blocks[0])) { $0.budget = -1 }
+    #expect(try built.read().statistics.allocations == 10)
   }
 
   @Test func quarantinedBlocksAreFree() throws {
@@ -138,7 +148,7 @@ import Testing
     for block in blocks[2...] { built.free(block) }
     // Both lists lead to the same blocks, and the list has a block that is not yet counted as carved.
     built.edit(mallow_page.self, at: built.descriptor(of: blocks[0])) {
-      $0.free = $0.local_free
+      $0.remote_free = $0.free
       $0.carved = 5
     }
     built.editHeap { $0.in_slow_path = 1 }

@@ -100,25 +100,26 @@ private func takeCensus() -> (SliceCensus, [String]) {
     }
     problems.expect(Int(region.pointee.free_slices) == freeCount, "Int(region.pointee.free_slices) == freeCount")
     problems.expect(Int(region.pointee.dirty_free_slices) == dirtyCount, "Int(region.pointee.dirty_free_slices) == dirtyCount")
-    var slice = 1
+    var slice = 0
     var used = 0
     while slice < Int(region.pointee.slices) {
-      let page = Page(at: region.pointee.base) + slice
+      let page = Page(ofSliceAt: region.pointee.base) + slice
       let isFree = free[slice >> 6] >> UInt64(slice & 63) & 1 != 0
       var length = 1
       switch Int32(page.pointee.kind) {
       case MALLOW_PAGE_FREE:
         problems.expect(isFree && page.pointee.owner == 0, "isFree && page.pointee.owner == 0")
       case MALLOW_PAGE_BLOCKS, MALLOW_PAGE_SPAN:
-        length = Int(page.pointee.slices)
+        length = page.sliceCount
         used += length
         if Int32(page.pointee.kind) == MALLOW_PAGE_SPAN {
           census.spans += 1
-          problems.expect(UInt64(page.pointee.block_size) <= UInt64(length) * sliceSize, "UInt64(page.pointee.block_size) <= UInt64(length) * sliceSize")
+          problems.expect(page.pointee.usable <= UInt64(length) * sliceSize, "page.pointee.usable <= UInt64(length) * sliceSize")
         } else {
           census.blockPages += 1
-          census.liveBlocks += Int(page.pointee.used)
-          problems.expect(page.pointee.used <= UInt32(page.pointee.carved), "page.pointee.used <= UInt32(page.pointee.carved)")
+          census.liveBlocks += Int(page.pointee.used) - page.budgetLeft
+          let used = Int(page.pointee.used) - page.budgetLeft
+          problems.expect(used >= 0 && used <= Int(page.pointee.carved), "0 <= \(used) <= \(page.pointee.carved) blocks in use")
         }
         for distance in 0..<length {
           let bit = slice + distance
@@ -133,7 +134,7 @@ private func takeCensus() -> (SliceCensus, [String]) {
       }
       slice += max(length, 1)
     }
-    problems.expect(used + freeCount == Int(region.pointee.slices) - 1, "used + freeCount == Int(region.pointee.slices) - 1")
+    problems.expect(used + freeCount == Int(region.pointee.slices), "used + freeCount == Int(region.pointee.slices)")
     census.free += freeCount
     census.dirtyFree += dirtyCount
   }

@@ -21,7 +21,7 @@ extension AllocatorTests {
         #expect(address(block) % (1 << UInt64(shift)) == 0, "\(size) bytes aligned to \(1 << shift)")
         // The trailer lies behind the words that a free block uses.
         let page = locate(address(block), doing: "test").page
-        if page.hasTrailers { #expect(page.pointee.block_size >= 32) }
+        if page.hasTrailers { #expect(page.blockSize >= 32) }
         blocks.append(block)
       }
     }

@@ -32,7 +32,7 @@ extension AllocatorTests {
             let block = ring.take()
             let page = Page(blockAt: block)
             // What deallocate does, with all but the atomic operations done in advance, so that it falls into the moment.
-            markFree(block, next: 0)
+            page.markFree(block, next: 0)
             ready.put(block)
             var head = UInt64(MALLOW_REMOTE_NOTIFY)
             var spins = 0

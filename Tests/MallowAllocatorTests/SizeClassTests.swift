@@ -41,15 +41,29 @@ import Testing
     }
   }
 
-  @Test func theReciprocalTellsTheMultiples() {
+  /// A page knows its blocks' addresses from all others, those of other pages and of no page at all included.
+  @Test func aPageKnowsItsBlocks() {
+    var generator = Generator(state: 1)
     for index in 0..<Int(MALLOW_CLASS_COUNT) {
-      let block = blockSize(ofClass: index)
-      let reciprocal = UInt64.max / block + 1
-      let bytes = UInt64(sliceCount(ofClass: index)) * sliceSize
-      for offset in stride(from: UInt64(0), to: bytes, by: 8) {
-        let product = reciprocal.multipliedFullWidth(by: offset)
-        #expect((product.low < reciprocal) == (offset % block == 0))
-        #expect(product.high == offset / block)
+      let size = blockSize(ofClass: index)
+      let start: UInt64 = 0x5f00_0001_0000
+      var descriptor = mallow_page()
+      descriptor.start = start
+      descriptor.multiplier = multiplier(of: size)
+      descriptor.size_class = UInt8(index)
+      let bytes = UInt64(slices(ofBlocks: size)) * sliceSize
+      let carved = bytes / size - UInt64.random(in: 0...1, using: &generator)
+      descriptor.limit = carved * (descriptor.multiplier &* size)
+      withUnsafeMutablePointer(to: &descriptor) { page in
+        for offset in stride(from: UInt64(0), to: bytes, by: 8) {
+          #expect(page.contains(block: start + offset) == (offset % size == 0 && offset / size < carved))
+        }
+        for _ in 0..<2000 {
+          let far = UInt64.random(in: 0..<1 << 47, using: &generator)
+          #expect(!page.contains(block: far) || far - start < bytes)
+          #expect(!page.contains(block: start &- size &* (far >> 20 + 1)))
+        }
+        #expect(!page.contains(block: 0) && !page.contains(block: start - size) && !page.contains(block: start + bytes + size))
       }
     }
   }

@@ -15,6 +15,9 @@ public final class BuiltHeap {
   let stackTable = Address(0x7ffd_0000_0000)
   let buckets = Address(0x7ffc_0000_0000)
   let regionMap = Address(0x7ffb_0000_0000)
+  /// For a window of 16 GiB, which all regions here are in.
+  public let pageTable = Address(0x7ffa_0000_0000)
+  let pageMask: UInt64 = 1 << 24 - 64
   let heapRecord: Address
   private var nextRecord: Address
   private var nextStack: UInt32 = 1
@@ -26,7 +29,7 @@ public final class BuiltHeap {
   private var open: [Key: Address] = [:]
   private struct Key: Hashable { var size: UInt64, trailers: Bool }
 
-  public enum List { case free, local, remote }
+  public enum List { case free, remote }
 
   public init(hardened: Bool = false, slicesPerRegion: Int = 16) {
     self.hardened = hardened
@@ -38,12 +41,15 @@ public final class BuiltHeap {
     image.map(stackTable.rawValue, size: 1 << 20)
     image.map(buckets.rawValue, size: UInt64(MALLOW_STACK_BUCKETS) * 4)
     image.map(regionMap.rawValue, size: 1 << 21)
+    image.map(pageTable.rawValue, size: pageMask + 64)
     image.write(words: [0, 1 << 20], at: metadata)
     var record = mallow_introspection()
     record.magic = UInt64(MALLOW_LAYOUT_MAGIC)
     record.version = UInt32(MALLOW_LAYOUT_VERSION)
     record.size = UInt32(MemoryLayout<mallow_introspection>.size)
     record.region_map = regionMap.rawValue
+    record.page_table = pageTable.rawValue
+    record.page_mask = pageMask
     record.heaps = heapRecord.rawValue
     record.key = key
     record.hardened = hardened ? 1 : 0
@@ -70,13 +76,13 @@ public final class BuiltHeap {
 
   public func editHeap(_ change: (inout mallow_heap) -> Void) { edit(mallow_heap.self, at: heapRecord, change) }
 
+  private func descriptor(ofSliceAt address: UInt64) -> Address { pageTable + (address >> 10 & pageMask) }
+
   /// The descriptor of the page that an address in a region belongs to; of its first slice.
   public func descriptor(of address: Address) -> Address {
-    let base = address.rawValue & ~(1 << 26 - 1)
-    var slice = (address.rawValue - base) >> 16
-    let page = image.load(Address(base + slice * 64), as: mallow_page.self)!
-    if Int32(page.kind) == MALLOW_PAGE_TAIL { slice -= UInt64(page.slices) }
-    return Address(base + slice * 64)
+    let found = descriptor(ofSliceAt: address.rawValue)
+    let page = image.load(found, as: mallow_page.self)!
+    return Int32(page.kind) == MALLOW_PAGE_TAIL ? found - UInt64(page.slices) * 64 : found
   }
 
   /// The address of the region record that was added last.
@@ -97,7 +103,7 @@ public final class BuiltHeap {
       regions[regions.count - 1].used += count
       return (last.base, last.used)
     }
-    let slices = max(slicesPerRegion, count + 1)
+    let slices = max(slicesPerRegion, count)
     let base = nextRegion
     nextRegion += 1 << 26
     image.map(base, size: UInt64(slices) << 16)
@@ -107,26 +113,32 @@ public final class BuiltHeap {
     region.kind = UInt32(MALLOW_MAP_REGION)
     region.slices = UInt32(slices)
     addRecord(region)
-    edit(mallow_page.self, at: Address(base)) { $0.kind = UInt8(MALLOW_PAGE_META); $0.slices = 1 }
-    regions.append((base, slices, 1 + count))
-    return (base, 1)
+    regions.append((base, slices, count))
+    return (base, 0)
   }
 
   private func addPage(kind: Int32, slices: Int, _ change: (inout mallow_page) -> Void) -> Address {
     let (base, slice) = takeSlices(slices)
     for tail in 1..<max(slices, 1) {
-      edit(mallow_page.self, at: Address(base + UInt64(slice + tail) * 64)) {
+      edit(mallow_page.self, at: descriptor(ofSliceAt: base + UInt64(slice + tail) << 16)) {
         $0.kind = UInt8(MALLOW_PAGE_TAIL)
         $0.slices = UInt16(tail)
       }
     }
-    edit(mallow_page.self, at: Address(base + UInt64(slice) * 64)) {
+    edit(mallow_page.self, at: descriptor(ofSliceAt: base + UInt64(slice) << 16)) {
       $0.kind = UInt8(kind)
       $0.owner = heapRecord.rawValue
-      $0.slices = UInt16(slices)
+      $0.start = base + UInt64(slice) << 16
+      if kind == MALLOW_PAGE_SPAN { $0.slices = UInt16(slices) }
       change(&$0)
     }
     return Address(base + UInt64(slice) << 16)
+  }
+
+  /// The class whose blocks have just this size; a test that asks for another size is wrong.
+  private static func sizeClass(of blockSize: UInt64) -> UInt8 {
+    func size(_ index: UInt64) -> UInt64 { index < 16 ? 16 * (index + 1) : (9 + index % 8) << (index / 8 + 3) }
+    return UInt8((0..<UInt64(MALLOW_CLASS_COUNT)).first { size($0) == blockSize }!)
   }
 
   /// Allocates a block with `blockSize` bytes from one to the next; a trailer takes the last 16 of them.
@@ -139,8 +151,7 @@ public final class BuiltHeap {
     if let page = open[key], image.load(descriptor(of: page), as: mallow_page.self)!.carved < UInt16(capacity) {
     } else {
       open[key] = addPage(kind: MALLOW_PAGE_BLOCKS, slices: slices) {
-        $0.block_size = UInt32(blockSize)
-        $0.capacity = UInt16(capacity)
+        $0.size_class = Self.sizeClass(of: blockSize)
         $0.owner |= trailers ? UInt64(MALLOW_OWNER_TRAILER) : 0
       }
     }
@@ -165,11 +176,9 @@ public final class BuiltHeap {
   public func allocateSpan(slices: Int, requested: UInt64, stack: StackID? = nil) -> Address {
     editHeap { $0.span_allocations += 1 }
     return addPage(kind: MALLOW_PAGE_SPAN, slices: slices) {
-      $0.block_size = UInt32(slices << 16)
+      $0.usable = UInt64(slices) << 16
       $0.free = UInt64(stack?.rawValue ?? 0)
-      $0.local_free = requested
-      $0.carved = 1
-      $0.capacity = 1
+      $0.requested = requested
     }
   }
 
@@ -184,12 +193,10 @@ public final class BuiltHeap {
     region.mapped = mapped
     region.kind = UInt32(MALLOW_MAP_HUGE)
     region.block = base + 1 << 16
+    region.page.kind = UInt8(MALLOW_PAGE_HUGE)
+    region.page.free = UInt64(stack?.rawValue ?? 0)
+    region.page.requested = bytes
     addRecord(region)
-    edit(mallow_page.self, at: Address(base + 64)) {
-      $0.kind = UInt8(MALLOW_PAGE_HUGE)
-      $0.free = UInt64(stack?.rawValue ?? 0)
-      $0.local_free = bytes
-    }
     editHeap { $0.span_allocations += 1 }
     return Address(base + 1 << 16)
   }
@@ -203,27 +210,26 @@ public final class BuiltHeap {
     region.base = base
     region.mapped = bytes
     region.kind = UInt32(MALLOW_MAP_HUGE_ALIGNED)
-    region.aligned_page.kind = UInt8(MALLOW_PAGE_HUGE)
-    region.aligned_page.local_free = bytes
+    region.page.kind = UInt8(MALLOW_PAGE_HUGE)
+    region.page.requested = bytes
     addRecord(region)
     editHeap { $0.span_allocations += 1 }
     return Address(base)
   }
 
   /// Frees a block onto one of its page's lists.
-  public func free(_ block: Address, to list: List = .local) {
+  public func free(_ block: Address, to list: List = .free) {
     let address = descriptor(of: block)
     edit(mallow_page.self, at: address) {
       let head =
         switch list {
         case .free: $0.free
-        case .local: $0.local_free
         case .remote: $0.remote_free & ~15
         }
-      image.write(words: [hardened ? head ^ block.rawValue ^ key : head, block.rawValue ^ key], at: block)
+      let mark = $0.owner & UInt64(MALLOW_OWNER_TRAILER) != 0 ? block.rawValue ^ key : address.rawValue
+      image.write(words: [hardened ? head ^ block.rawValue ^ key : head, mark], at: block)
       switch list {
       case .free: $0.free = block.rawValue
-      case .local: $0.local_free = block.rawValue
       case .remote: $0.remote_free = block.rawValue | UInt64(MALLOW_REMOTE_NOTIFY)
       }
     }

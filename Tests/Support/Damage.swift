@@ -16,7 +16,7 @@ extension BuiltHeap {
       blocks.append(built.allocate(UInt64(size), stack: withStack ? stack : nil))
     }
     for block in blocks where Int.random(in: 0..<3, using: &random) == 0 {
-      built.free(block, to: [.free, .local, .remote].randomElement(using: &random)!)
+      built.free(block, to: [.free, .remote].randomElement(using: &random)!)
     }
     _ = built.allocateSpan(slices: 2, requested: 100_000, stack: stack)
     _ = built.allocateHuge(300_000)
@@ -31,7 +31,7 @@ extension BuiltHeap {
     ]
     let places: [(Address, UInt64)] = [
       (introspection + 16, 128), (metadata, 9000), (metadata + 65536, 4096),
-      (Address(0x7f00_0000_0000), 6 * 64), (Address(0x7f00_0001_0000), 3 << 16), (Address(0x7ffd_0000_0000), 256),
+      (pageTable, 6 * 64), (Address(0x7f00_0000_0000), 3 << 16), (Address(0x7ffd_0000_0000), 256),
       (Address(0x7ffc_0000_0000), 65536),
     ]
     for _ in 0..<Int.random(in: 1...12, using: &random) {

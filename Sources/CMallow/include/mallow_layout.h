@@ -3,30 +3,35 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Address space, from coarse to fine:
-//   region   64 MiB of address space, aligned to 64 MiB. Slice 0 holds the page descriptors of the region's 1,024 slices.
-//            A region may be mapped only in part, where the system refused more.
+//   window   the part of the address space that regions are placed in, so that a block's address finds its descriptor without a search:
+//            the descriptor of the slice at `address` is at page_table + (address >> 10 & page_mask).
+//   region   64 MiB, aligned to 64 MiB: 1,024 slices. A region may be mapped only in part, where the system refused more.
 //   slice    64 KiB. Unit of hand-out inside a region.
 //   page     one slice, or a run of 8, holding blocks of a single size; or a run of any length holding a single block (a span).
-//   block    what malloc returns. Block i of a page starts at page start + i * block_size; the page starts at its first slice.
-//   huge     a mapping of its own for one block: laid out as a region whose slice 1 (or a later one, for alignment) starts the block.
+//   block    what malloc returns. Block i of a page starts at page start + i * size; the page starts at its first slice.
+//   huge     a mapping of its own for one block, outside regions. It starts with a word that holds the address of its mallow_region,
+//            and the block follows at the next multiple of 64 KiB or of its alignment.
 //
-// Which blocks of a page are live: those with an index below `carved` that are on none of the page's three lists
-// (`free`, `local_free`, `remote_free`) nor in a heap's quarantine. A reader may stop the target anywhere: each list is
+// Which blocks of a page are live: those with an index below `carved` that are on neither of the page's two lists
+// (`free`, `remote_free`) nor in a heap's quarantine. A reader may stop the target anywhere: each list is
 // well-formed at every instruction, except that a block in the hand of the running thread is on no list and so counts as live.
 //
 // Lists are linked through the blocks: word 0 of a free block is the address of the next one (0 ends the list), word 1 is
-// `block address ^ key`, by which a second free is recognised. In hardened mode word 0 is `next ^ block address ^ key`.
+// a mark by which a second free is recognised: the address of the page's descriptor. In pages with trailers the mark is
+// `block address ^ key`, and in hardened mode word 0 is `next ^ block address ^ key`.
 #pragma once
 #include <stdint.h>
 
 #define MALLOW_LAYOUT_MAGIC 0x31574f4c4c414dULL  // "MALLOW1" in memory
-#define MALLOW_LAYOUT_VERSION 1
+#define MALLOW_LAYOUT_VERSION 2
 
 #define MALLOW_REGION_SHIFT 26
 #define MALLOW_SLICE_SHIFT 16
 #define MALLOW_SLICES_PER_REGION 1024
 #define MALLOW_BITMAP_WORDS 16
 #define MALLOW_ADDRESS_BITS 47
+#define MALLOW_WINDOW_BITS 40            // the window never grows beyond 1 TiB
+#define MALLOW_REGION_RECORDS 16384      // 2^(MALLOW_WINDOW_BITS - MALLOW_REGION_SHIFT)
 #define MALLOW_REGION_MAP_BYTES 2097152  // 2^(MALLOW_ADDRESS_BITS - MALLOW_REGION_SHIFT)
 
 // Values in the region map: one byte for each 64 MiB of the address space.
@@ -36,43 +41,60 @@
 #define MALLOW_MAP_HUGE_TAIL 3     // a later part of a huge block's mapping
 #define MALLOW_MAP_HUGE_ALIGNED 4  // a huge block aligned to 64 MiB or more: found by the list of regions only
 
-// Size classes: multiples of 16 up to 256 bytes, then eight to each doubling up to 64 KiB.
+// Size classes: multiples of 16 up to 256 bytes, then eight to each doubling up to 64 KiB: 16 * (class + 1) bytes for classes below 16,
+// (9 + class % 8) << (class / 8 + 3) from there on.
 #define MALLOW_CLASS_COUNT 80
-#define MALLOW_DIRECT_COUNT 65  // sizes up to 1,024 by (size + 15) / 16
+#define MALLOW_DIRECT_COUNT 65         // sizes up to 1,024 by (size + 15) / 16
+#define MALLOW_SMALL_BLOCK 8192        // pages of blocks up to this size are one slice,
+#define MALLOW_LARGE_PAGE_SLICES 8     // pages of larger blocks this many
 
 // Kinds of page.
 #define MALLOW_PAGE_FREE 0    // the slice is free
 #define MALLOW_PAGE_BLOCKS 1  // head slice of a page of equal blocks
 #define MALLOW_PAGE_SPAN 2    // head slice of a single block of whole slices
 #define MALLOW_PAGE_HUGE 3    // the block of a huge mapping
-#define MALLOW_PAGE_TAIL 4    // a later slice of a page: `slices` is the distance back to the head, in slices
-#define MALLOW_PAGE_META 5    // slice 0: the descriptors themselves; `owner` is the address of the mallow_region
+#define MALLOW_PAGE_TAIL 4    // a later slice of a page: `slices` is the distance back to the head
 
 // Low bits of mallow_page.owner. A page whose word equals its heap's address exactly takes the fast path of free.
 #define MALLOW_OWNER_FULL 1     // the page is on no queue: its heap found no free block in it
 #define MALLOW_OWNER_TRAILER 2  // its blocks end in a mallow_trailer
+#define MALLOW_OWNER_SPAN 4     // it is a span
 #define MALLOW_OWNER_FLAGS 15
+
+// What another thread takes off a budget, to bring the page's owner to its slow path soon.
+#define MALLOW_BUDGET_INTERRUPTED 16384
 
 // Low bits of mallow_page.remote_free.
 #define MALLOW_REMOTE_NOTIFY 1  // the next remote free must put the page on its heap's remote_pages
 
-// A page descriptor: 64 bytes, one for each slice, at region base + slice number * 64.
+// A page descriptor: 64 bytes, one for each slice, in the page table.
 struct mallow_page {
   uint64_t owner;        // address of the mallow_heap | MALLOW_OWNER_*; 0 for free slices and tails
-  uint64_t free;         // BLOCKS: first block malloc will take. SPAN, HUGE: stack id in the low half, milliseconds in the high half (see mallow_trailer)
-  uint64_t local_free;   // BLOCKS: blocks freed by the owner since the last refill. SPAN, HUGE: bytes requested
-  uint64_t remote_free;  // BLOCKS: blocks freed by other threads, an atomic stack | MALLOW_REMOTE_*
-  uint64_t reciprocal;   // ceil(2^64 / block_size): offset * reciprocal mod 2^64 < reciprocal just where block_size divides offset
-  uint32_t block_size;   // BLOCKS: bytes of a block. SPAN: usable bytes
-  uint32_t used;         // BLOCKS: blocks in use as the owner sees it (remote frees not yet collected count as used)
-  uint16_t carved;       // blocks that have ever been handed to the free list; the rest was never touched
-  uint16_t capacity;     // blocks that fit
-  uint8_t size_class;    // 0 ..< MALLOW_CLASS_COUNT
-  uint8_t kind;          // MALLOW_PAGE_*
-  uint16_t slices;       // head: number of slices. TAIL: distance back to the head
+  uint64_t free;         // BLOCKS: free blocks, last freed first. SPAN, HUGE: stack id in the low half, milliseconds in the high half (see mallow_trailer)
+  uint64_t start;        // address of the first block
+  uint64_t multiplier;   // BLOCKS: floor(2^64 / size) + 1: (address - start) * multiplier mod 2^64 < limit just where a carved block starts.
+                         // SPAN, HUGE: bytes that the program may use (`usable`)
+  uint64_t remote_free;  // BLOCKS: blocks freed by other threads, an atomic stack | MALLOW_REMOTE_*. SPAN, HUGE: bytes requested (`requested`)
+  uint64_t limit;        // BLOCKS: carved * (multiplier * size mod 2^64)
   uint32_t next;         // page number (address >> 16) of the next page in its heap's queue, or in remote_pages; 0 ends
   uint32_t previous;     // page number of the previous page in the queue; 0 at the front
+  uint16_t used;         // BLOCKS: blocks in use as the owner sees it: remote frees not yet collected and the whole budget count as used
+  int16_t budget;        // BLOCKS: how many blocks the fast path of malloc may still take before it takes the slow one. -1 stands for 0
+  uint16_t carved;       // BLOCKS: blocks that have ever been put on the free list; the rest was never touched.
+                         // SPAN: number of slices, TAIL: distance back to the head, in slices (`slices`)
+  uint8_t size_class;    // 0 ..< MALLOW_CLASS_COUNT
+  uint8_t kind;          // MALLOW_PAGE_*
 };
+
+// The fields of a descriptor that mean another thing in pages of another kind, by that meaning.
+#define MALLOW_ALSO_CALLED(type, name, field) \
+  __attribute__((swift_name("getter:mallow_page." #name "(self:)"))) \
+  static inline type mallow_page_##name(const struct mallow_page *page) { return page->field; } \
+  __attribute__((swift_name("setter:mallow_page." #name "(self:newValue:)"))) \
+  static inline void mallow_page_set_##name(struct mallow_page *page, type value) { page->field = value; }
+MALLOW_ALSO_CALLED(uint64_t, usable, multiplier)
+MALLOW_ALSO_CALLED(uint64_t, requested, remote_free)
+MALLOW_ALSO_CALLED(uint16_t, slices, carved)
 
 // The last 16 bytes of each block of a page with MALLOW_OWNER_TRAILER.
 struct mallow_trailer {
@@ -87,9 +109,9 @@ struct mallow_region {
   uint64_t base;                            // first address, aligned to 64 MiB; 0 while the record is unused. For MALLOW_MAP_HUGE_ALIGNED the block itself
   uint64_t mapped;                          // bytes mapped from base
   uint32_t kind;                            // MALLOW_MAP_REGION, _HUGE or _HUGE_ALIGNED
-  uint32_t slices;                          // slices mapped, slice 0 included
+  uint32_t slices;                          // slices mapped
   uint64_t block;                           // HUGE: the block's address. Unused record: address of the next unused one
-  struct mallow_page aligned_page;          // HUGE_ALIGNED: the block's descriptor
+  struct mallow_page page;                  // HUGE, HUGE_ALIGNED: the block's descriptor
   uint64_t free[MALLOW_BITMAP_WORDS];       // a set bit: the slice is free
   uint64_t dirty[MALLOW_BITMAP_WORDS];      // a set bit: the slice may hold resident or non-zero memory
   uint64_t stale[MALLOW_BITMAP_WORDS];      // a set bit: it was free and dirty at the last tick already
@@ -108,13 +130,14 @@ struct mallow_region {
 
 // A thread's heap. Heaps are never freed: a new thread takes over an orphan, with all its pages.
 struct mallow_heap {
-  uint64_t direct[MALLOW_DIRECT_COUNT];   // by (size + 15) / 16: descriptor to allocate from, or the empty descriptor
-  uint64_t current[MALLOW_CLASS_COUNT];   // by size class: the same
+  struct mallow_page none;                // stands in where there is no page to allocate from: nothing can be taken from it
+  uint64_t current[MALLOW_CLASS_COUNT];   // by size class: descriptor to allocate from, or `none`
   uint32_t first[MALLOW_CLASS_COUNT];     // queues of pages that may have free blocks: page number of the first
   uint32_t last[MALLOW_CLASS_COUNT];      // and of the last
   uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
   uint32_t trailer_last[MALLOW_CLASS_COUNT];
-  uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks put on `free` lists in all, pages without trailers
+  uint64_t granted[2];                         // a set bit: the current page of the class may have a budget
+  uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks granted to the fast path in all; what is left of a page's budget was not taken
   int64_t until_sample[MALLOW_CLASS_COUNT + 1];  // bytes until the next sample, by class; the last entry is for spans
   uint64_t trailer_allocations;           // blocks allocated with a trailer
   uint64_t span_allocations;              // spans and huge blocks allocated
@@ -131,7 +154,9 @@ struct mallow_heap {
   uint32_t in_sampler;                    // non-zero while a stack is being taken
   uint32_t purge_pending;                 // non-zero while slices that this heap freed may still be resident
   uint32_t quarantine_next;               // slot that the next freed block takes
-  uint32_t reserved;
+  uint32_t until_clock;                   // slow paths until the clock is looked at again
+  uint32_t grant_limit;                   // while purge_pending: the most blocks that the fast path gets at once
+  uint8_t short_refills[MALLOW_CLASS_COUNT];  // refills with few blocks since the page was carved further
   uint64_t quarantine[MALLOW_QUARANTINE_COUNT];  // hardened mode: freed blocks held back, 0 for none
 };
 
@@ -172,6 +197,8 @@ struct mallow_introspection {
   uint64_t span_frees;       // spans and huge blocks freed, by all threads
   uint64_t trailer_frees;    // blocks with trailers freed, by all threads
   uint64_t metadata;         // address of the first metadata chunk: its first word is the next chunk's address, its second its size in bytes
+  uint64_t page_table;       // address of the page table
+  uint64_t page_mask;        // see above; the table is page_mask + 64 bytes long
   uint64_t stacks;           // address of the stack table: mallow_stack records; id 0 is unused
   uint64_t stacks_size;      // bytes reserved for the table
   uint64_t stacks_used;      // bytes in use

@@ -27,11 +27,15 @@
 
 // The running thread's heap, or the empty heap, from which nothing can be allocated, where it has none yet.
 extern __thread struct mallow_heap *mallow_thread_heap MALLOW_THREAD;
+// By (size + 15) / 16: the descriptor of the page that malloc takes from, in the running thread's heap.
+extern __thread uint64_t mallow_thread_direct[MALLOW_DIRECT_COUNT] MALLOW_THREAD;
 // The kernel's id of the running thread, 0 while unknown.
 extern __thread uint32_t mallow_thread_id MALLOW_THREAD;
 
 extern struct mallow_heap mallow_empty_heap MALLOW_HIDDEN;
 extern struct mallow_page mallow_empty_page MALLOW_HIDDEN;
+extern const uint32_t mallow_block_sizes[MALLOW_CLASS_COUNT] MALLOW_HIDDEN;  // bytes of a block, by size class
+extern uint64_t mallow_region_records[MALLOW_REGION_RECORDS] MALLOW_HIDDEN;  // mallow_region by address >> 26, modulo the window
 extern uint8_t mallow_region_map[MALLOW_REGION_MAP_BYTES] MALLOW_HIDDEN;
 extern struct mallow_introspection mallow_introspection __attribute__((visibility("default")));
 
@@ -49,7 +53,12 @@ struct mallow_state {
   uint64_t purge_delay;           // milliseconds that free slices stay resident
   uint64_t last_purge;            // milliseconds
   uint64_t region_bytes;          // bytes to map for the next region
-  uint64_t place_below;           // address below which an aligned mapping probably fits: a guess, of any thread
+  uint64_t page_table;            // see mallow_introspection; at first a single descriptor of nothing
+  uint64_t page_mask;
+  uint64_t window;                // first address of the window, 0 until there is one
+  uint64_t window_limit;          // bytes that the window may grow to
+  uint64_t next_place;            // where the next region is tried
+  uint64_t place_below;           // address below which a huge mapping probably fits: a guess, of any thread
   uint64_t metadata_next;         // free metadata memory, from here
   uint64_t metadata_end;          // to here
   uint64_t dirty_free;            // dirty free slices in all regions
@@ -60,7 +69,6 @@ struct mallow_state {
   uint32_t orphans_freed;         // non-zero: blocks of orphan heaps were freed since these were last looked at
   uint32_t purge_refused;         // the system took no memory back the last time, as it does where all is locked
   uint32_t print_statistics;      // MALLOW_STATS
-  uint64_t key_word;              // copy of mallow_introspection.key, for the fast path
   uint64_t rule_cache;            // address of the unwinder's cache, 0 for none
 };
 extern struct mallow_state mallow_state MALLOW_HIDDEN;
@@ -77,6 +85,15 @@ static inline void mallow_store32(uint32_t *p, uint32_t v) { __atomic_store_n(p,
 static inline uint32_t mallow_exchange32(uint32_t *p, uint32_t v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }
 static inline bool mallow_compare_exchange32(uint32_t *p, uint32_t expected, uint32_t v) {
   return __atomic_compare_exchange_n(p, &expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+// Atomically, though the owner's own count is not: at worst the owner writes over it, and never loses a block of the budget.
+static inline void mallow_interrupt_budget(struct mallow_page *page) {
+  __atomic_fetch_or(&page->budget, -MALLOW_BUDGET_INTERRUPTED, __ATOMIC_RELAXED);
+}
+// The same value, of which the compiler can't take the computation apart.
+static inline __attribute__((always_inline)) uint64_t mallow_computed(uint64_t value) {
+  __asm__("" : "+r"(value));
+  return value;
 }
 // Writes that a reader outside must see in program order.
 static inline void mallow_publish(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
@@ -96,10 +113,13 @@ static inline int mallow_open_maps(void) { return open("/proc/self/maps", O_RDON
 static inline void *_Nullable mallow_map_failed(void) { return MAP_FAILED; }
 
 // Arrays inside the structures, which Swift sees as tuples.
-static inline uint64_t *mallow_heap_direct(struct mallow_heap *h) { return h->direct; }
+static inline uint64_t *mallow_direct(void) { return mallow_thread_direct; }
 static inline uint64_t *mallow_heap_current(struct mallow_heap *h) { return h->current; }
 static inline uint32_t *mallow_heap_first(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_first : h->first; }
 static inline uint32_t *mallow_heap_last(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_last : h->last; }
+static inline struct mallow_page *mallow_heap_none(struct mallow_heap *h) { return &h->none; }
+static inline uint64_t *mallow_heap_granted(struct mallow_heap *h) { return h->granted; }
+static inline uint8_t *mallow_heap_short_refills(struct mallow_heap *h) { return h->short_refills; }
 static inline uint64_t *mallow_heap_handed_out(struct mallow_heap *h) { return h->handed_out; }
 static inline int64_t *mallow_heap_until_sample(struct mallow_heap *h) { return h->until_sample; }
 static inline uint64_t *mallow_heap_quarantine(struct mallow_heap *h) { return h->quarantine; }
@@ -116,14 +136,15 @@ static inline uint64_t *mallow_page_remote_free(struct mallow_page *p) { return 
 static inline uint64_t *mallow_heap_remote_pages(struct mallow_heap *h) { return &h->remote_pages; }
 static inline uint64_t *mallow_heap_state(struct mallow_heap *h) { return &h->state; }
 static inline uint32_t *mallow_heap_thread(struct mallow_heap *h) { return &h->thread; }
-static inline struct mallow_page *mallow_region_aligned_page(struct mallow_region *r) { return &r->aligned_page; }
+static inline struct mallow_page *mallow_region_page(struct mallow_region *r) { return &r->page; }
 static inline uint64_t *mallow_span_frees(void) { return &mallow_introspection.span_frees; }
 static inline uint64_t *mallow_trailer_frees(void) { return &mallow_introspection.trailer_frees; }
 static inline uint32_t *mallow_initialized(void) { return &mallow_state.initialized; }
 static inline struct mallow_lock *mallow_main_lock(void) { return &mallow_state.lock; }
 static inline struct mallow_lock *mallow_stack_lock(void) { return &mallow_state.stack_lock; }
 static inline uint8_t *mallow_map(void) { return mallow_region_map; }
-static inline struct mallow_page *mallow_no_page(void) { return &mallow_empty_page; }
+static inline const uint32_t *mallow_sizes(void) { return mallow_block_sizes; }
+static inline uint64_t *mallow_records(void) { return mallow_region_records; }
 static inline struct mallow_heap *mallow_no_heap(void) { return &mallow_empty_heap; }
 
 // glibc's lock-free search for the module of an address (dlfcn.h, glibc 2.35 and later), which the header keeps for _GNU_SOURCE.

@@ -1,0 +1,70 @@
+// How many blocks the fast path of malloc may take from a page before it must come to the slow path: the page's budget. It never
+// exceeds the length of the page's list where the fast path does not look whether the list is empty. The whole budget counts as
+// used and as allocated from the moment it is granted, so that malloc itself counts nothing but the budget down. By it the slow
+// path, where the sampler and the clock are looked at, is sure to be reached, without a test of its own on the fast path.
+// SPDX-License-Identifier: Apache-2.0
+import CMallow
+
+/// Grants `count` blocks of the class's current page.
+@inline(__always)
+func grant(_ page: Page, of heap: Heap, _ count: Int) {
+  let index = page.sizeClass
+  page.pointee.used &+= UInt16(truncatingIfNeeded: count)
+  page.pointee.budget = Int16(truncatingIfNeeded: count)
+  mallow_heap_handed_out(heap)[index] &+= UInt64(count)
+  mallow_heap_until_sample(heap)[index] &-= Int64(count) &* Int64(page.blockSize)
+  mallow_heap_granted(heap)[index &>> 6] |= 1 &<< UInt64(index & 63)
+}
+
+extension UnsafeMutablePointer where Pointee == mallow_page {
+  /// How many blocks of the budget are left.
+  @inline(__always)
+  var budgetLeft: Int {
+    let budget = Int(pointee.budget)
+    if budget >= 0 { return budget }
+    return budget < -Int(MALLOW_BUDGET_INTERRUPTED) / 2 ? Swift.max(budget &+ Int(MALLOW_BUDGET_INTERRUPTED), 0) : 0
+  }
+
+  /// Undoes the count of the fast path, which found that there was nothing to take.
+  @inline(__always)
+  public func undoCount() { pointee.budget = pointee.budget < -1 ? pointee.budget &+ 1 : 0 }
+}
+
+/// Takes back what is left of a page's budget: those blocks were not allocated, nor do they count towards the next sample.
+@inline(__always)
+func revokeGrant(_ page: Page, of heap: Heap) {
+  let left = page.budgetLeft
+  page.pointee.budget = 0
+  if left == 0 { return }
+  let index = page.sizeClass
+  page.pointee.used &-= UInt16(truncatingIfNeeded: left)
+  mallow_heap_handed_out(heap)[index] &-= UInt64(left)
+  mallow_heap_until_sample(heap)[index] &+= Int64(left) &* Int64(page.blockSize)
+}
+
+/// Takes back all that is granted.
+func revokeGrants(_ heap: Heap) {
+  for half in 0..<2 {
+    var classes = mallow_heap_granted(heap)[half]
+    mallow_heap_granted(heap)[half] = 0
+    while classes != 0 {
+      revokeGrant(Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount]), of: heap)
+      classes &= classes &- 1
+    }
+  }
+}
+
+/// Brings another thread to its slow path soon: its budgets are made to look used up. Where that thread is just counting one down, it
+/// stays as it was, for once.
+func interruptGrants(_ heap: Heap) {
+  for half in 0..<2 {
+    var classes = mallow_heap_granted(heap)[half]
+    while classes != 0 {
+      let page = Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount])
+      if page.pointee.budget > 0 { mallow_interrupt_budget(page) }
+      classes &= classes &- 1
+    }
+  }
+  heap.pointee.purge_pending = 1
+  heap.pointee.until_clock = 1
+}
