@@ -60,6 +60,7 @@ func allocateFromPage(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? 
   if count <= 0 || heap.pointee.until_clock <= 1 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
     return allocateSlow(size)
   }
+  heap.pointee.until_clock &-= 1
   if count < 32 {
     // A page whose blocks come and go a few at a time gets more of them, lest malloc come here for ever.
     let refills = mallow_heap_short_refills(heap)[index] &+ 1
@@ -226,7 +227,7 @@ private func refill(_ page: Page, _ heap: Heap) -> Bool {
   }
   if heap.pointee.purge_pending != 0 {
     // Few at first: they bring the heap back to the slow path soon, where it looks at the clock.
-    let most = Int64(heap.pointee.grant_limit)
+    let most = max(Int64(heap.pointee.grant_limit), 4)
     if most < 64 { heap.pointee.grant_limit = UInt32(most &* 2) }
     if count > most { count = most }
   }

@@ -26,6 +26,8 @@ private func adoptHeap() -> Heap? {
   guard let heap = orphan() ?? makeHeap() else { return nil }
   heap.pointee.thread = threadID()
   mallow_thread_heap = heap
+  // An orphan whose thread ended without telling still has pages in use.
+  for index in 0..<Int(MALLOW_CLASS_COUNT) { setCurrent(heap, index, heap.noPage) }
   setDirect(heap.noPage)
   if mallow_state.key_ready != 0 { pthread_setspecific(mallow_state.key, heap) }
   return heap
@@ -76,7 +78,7 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   tidy(heap, pagesPerQueue: .max)
   for index in 0..<Int(MALLOW_CLASS_COUNT) { setCurrent(heap, index, heap.noPage) }
   heap.pointee.in_slow_path &-= 1
-  setDirect(&mallow_empty_page)
+  setDirect(mallow_no_page())
   mallow_thread_heap = mallow_no_heap()
   heap.pointee.thread = 0
   mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))

@@ -143,6 +143,7 @@ static inline uint32_t *mallow_initialized(void) { return &mallow_state.initiali
 static inline struct mallow_lock *mallow_main_lock(void) { return &mallow_state.lock; }
 static inline struct mallow_lock *mallow_stack_lock(void) { return &mallow_state.stack_lock; }
 static inline uint8_t *mallow_map(void) { return mallow_region_map; }
+static inline struct mallow_page *mallow_no_page(void) { return &mallow_empty_page; }
 static inline const uint32_t *mallow_sizes(void) { return mallow_block_sizes; }
 static inline uint64_t *mallow_records(void) { return mallow_region_records; }
 static inline struct mallow_heap *mallow_no_heap(void) { return &mallow_empty_heap; }
