@@ -62,6 +62,8 @@ struct MallowHeapReader {
   var log = DiagnosisLog()
   /// Blocks that were granted to the fast path of malloc, and so counted as allocated, but not taken yet.
   var grantedBlocks: UInt64 = 0
+  /// Slices of free runs that threads' heaps keep.
+  var cachedSlices = 0
   /// The addresses of the thread heaps whose lists may be in motion.
   var busyHeaps: Set<UInt64> = []
 

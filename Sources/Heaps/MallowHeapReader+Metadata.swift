@@ -68,6 +68,7 @@ extension MallowHeapReader {
     for region in regions where Int32(bitPattern: region.record.kind) == MALLOW_MAP_REGION {
       result.retained &+= region.dirtyFreeBytes
     }
+    result.retained &+= UInt64(cachedSlices) << PageTable.sliceShift
     result.mapped = regions.reduce(0) { $0 &+ $1.record.mapped }
     result.metadata = metadata.reduce(0) { $0 &+ ($1.upperBound - $1.lowerBound) }
     let descriptors = regions.filter { Int32(bitPattern: $0.record.kind) == MALLOW_MAP_REGION }.reduce(0) { $0 + UInt64($1.record.slices) }

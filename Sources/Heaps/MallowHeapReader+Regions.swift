@@ -124,6 +124,8 @@ extension MallowHeapReader {
             table.addPage(pages.count, slot: region.slots.lowerBound, slices: head..<head + count)
             add(page(descriptor, start: start, firstBlock: nextBlock), ListHeads(descriptor, at: descriptorAddress, busyHeaps: busyHeaps))
             slice = head + count
+          case MALLOW_PAGE_CACHED:
+            cachedSlices += min(Int(descriptor.slices), Int(region.record.slices) - head)
           default:
             continue
           }
@@ -203,7 +205,7 @@ extension ListHeads {
     // Another thread may have made it look used up, to bring the owner to its slow path.
     let isInterrupted = Int32(page.budget) < -MALLOW_BUDGET_INTERRUPTED / 2
     budget = max(0, min(Int(page.budget) + (isInterrupted ? Int(MALLOW_BUDGET_INTERRUPTED) : 0), Int(page.used)))
-    remoteFree = page.remote_free & ~15
+    remoteFree = page.remote_free & MALLOW_REMOTE_ADDRESS
     isBusy = busyHeaps.contains(page.owner & ~UInt64(MALLOW_OWNER_FLAGS))
   }
 }

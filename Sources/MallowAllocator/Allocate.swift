@@ -133,7 +133,7 @@ func allocate(_ size: UInt64, alignment: UInt64, zeroed: Bool) -> UnsafeMutableR
   if size > largestRequest { return outOfMemory() }
   guard let heap = currentHeap() else { return outOfMemory() }
   heap.pointee.in_slow_path &+= 1
-  if heap.pointee.until_clock > 1 { heap.pointee.until_clock &-= 1 } else { tick(heap) }
+  beat(heap)
   heap.noPage.pointee.budget = 0
   var block: UInt64
   if heap.pointee.slow_only != 0 {
@@ -197,16 +197,31 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, fresh: inout
       if makePage(heap, sizeClass, trailers: trailers) == nil { return nil }
       continue
     }
-    if page.pointee.free != 0 { return page }
-    collectRemote(page)
+    if page.pointee.free == 0 { collectRemote(page) }
     if page.pointee.free != 0 { return page }
     if Int(page.pointee.carved) < page.capacity {
+      // Memory that was used before comes before memory that was never touched.
+      if let used = usedPage(behind: page) {
+        moveToFront(used, of: heap)
+        continue
+      }
       carve(page)
       fresh = true
       return page
     }
     _ = markFull(page, of: heap)
   }
+}
+
+/// A page with a free block among the next few of the queue.
+private func usedPage(behind page: Page) -> Page? {
+  var number = page.pointee.next
+  for _ in 0..<8 where number != 0 {
+    let candidate = Page(number: number)
+    if candidate.pointee.free != 0 || candidate.remoteCount != 0 { return candidate }
+    number = candidate.pointee.next
+  }
+  return nil
 }
 
 /// The most blocks that are granted at once where the fast path looks whether the list is empty.

@@ -44,6 +44,8 @@ public func heapFigures() -> HeapFigures {
       case MALLOW_PAGE_SPAN:
         figures.liveBlocks &+= 1
         figures.liveBytes &+= page.pointee.usable
+      case MALLOW_PAGE_CACHED:
+        figures.retained &+= UInt64(page.pointee.slices) &<< UInt64(MALLOW_SLICE_SHIFT)
       default: break
       }
     }

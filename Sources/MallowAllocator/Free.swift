@@ -26,7 +26,7 @@ func pageEmptied(_ page: Page) {
   if mallow_heap_current(heap)[page.sizeClass] == page.address { return }
   heap.pointee.in_slow_path &+= 1
   releaseIfSpare(page, of: heap)
-  tick(heap)
+  beat(heap)
   heap.pointee.in_slow_path &-= 1
 }
 
@@ -43,14 +43,7 @@ func deallocateSlow(_ block: UInt64) {
   if let record = found.record {
     freeHuge(record)
   } else {
-    let heap: Heap = mallow_thread_heap
-    freeSpan(found.page)
-    if !heap.isEmptyHeap {
-      heap.pointee.in_slow_path &+= 1
-      expectPurge(heap)
-      tick(heap)
-      heap.pointee.in_slow_path &-= 1
-    }
+    freeSpan(found.page, mallow_thread_heap)
   }
 }
 
@@ -80,7 +73,7 @@ private func pushLocally(_ block: UInt64, _ page: Page, _ heap: Heap) {
   }
   if page.pointee.used == 0 && mallow_heap_current(heap)[page.sizeClass] != page.address {
     releaseIfSpare(page, of: heap)
-    tick(heap)
+    beat(heap)
   }
 }
 
@@ -89,8 +82,8 @@ private func freeRemotely(_ block: UInt64, _ page: Page, _ owner: Heap) {
   setWord(at: block &+ 8, page.freeMark(block))
   var head = mallow_load(page.remoteFree)
   repeat {
-    setNextBlock(block, head & ~UInt64(MALLOW_REMOTE_NOTIFY))
-  } while !mallow_compare_exchange(page.remoteFree, &head, block)
+    setNextBlock(block, head & MALLOW_REMOTE_ADDRESS)
+  } while !mallow_compare_exchange(page.remoteFree, &head, block | (head & ~MALLOW_REMOTE_ADDRESS & ~15) &+ 1 &<< UInt64(MALLOW_REMOTE_COUNT_SHIFT))
   if head & UInt64(MALLOW_REMOTE_NOTIFY) != 0 {
     // The page was full: its heap looks at it only if told to.
     var first = mallow_load(mallow_heap_remote_pages(owner))
@@ -133,7 +126,7 @@ func locate(_ block: UInt64, doing function: StaticString) -> Located {
       if block != page.start { reportInvalid(function, block, page) }
       return Located(page: page, record: nil)
     default:
-      reportInvalid(function, block, page)
+      reportInvalid(function, block, spanAround(page))
     }
   case MALLOW_MAP_HUGE, MALLOW_MAP_HUGE_ALIGNED:
     guard let record = hugeRecord(block, kind: kind) else { reportInsideHuge(function, block) }
@@ -143,6 +136,18 @@ func locate(_ block: UInt64, doing function: StaticString) -> Located {
   default:
     reportForeign(function, block)
   }
+}
+
+/// The span that covers a slice without a descriptor of its own; otherwise the slice's descriptor.
+private func spanAround(_ page: Page) -> Page {
+  let last = Page(ofSliceAt: 0)  // the table's first
+  var candidate = page
+  var distance = 0
+  while candidate.pointee.kind == UInt8(MALLOW_PAGE_FREE) && candidate > last && distance < Int(MALLOW_SLICES_PER_REGION) {
+    candidate -= 1
+    distance &+= 1
+  }
+  return candidate.pointee.kind == UInt8(MALLOW_PAGE_SPAN) && Int(candidate.pointee.slices) > distance ? candidate : page
 }
 
 /// The bytes that a live block offers; 0 for nil.

@@ -22,7 +22,7 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
     if hasTrailers { return true }
     // Another thread may be taking the lists over meanwhile: then look again.
     for _ in 0..<3 {
-      if isOnList(block, pointee.free) || isOnList(block, mallow_load(remoteFree) & ~UInt64(MALLOW_REMOTE_NOTIFY)) { return true }
+      if isOnList(block, pointee.free) || isOnList(block, mallow_load(remoteFree) & MALLOW_REMOTE_ADDRESS) { return true }
     }
     return false
   }

@@ -92,10 +92,10 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
   @inline(__always)
   var blockSize: UInt64 { UInt64(mallow_sizes()[Int(pointee.size_class)]) }
 
-  /// Slices of a page or span.
+  /// Slices of a page or span, or of a run in a heap's cache.
   @inline(__always)
   var sliceCount: Int {
-    pointee.kind == UInt8(MALLOW_PAGE_SPAN) ? Int(pointee.slices) : slices(ofBlocks: blockSize)
+    pointee.kind == UInt8(MALLOW_PAGE_BLOCKS) ? slices(ofBlocks: blockSize) : Int(pointee.slices)
   }
 
   /// Blocks that fit.

@@ -10,6 +10,15 @@ func frontPage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   return number == 0 ? nil : Page(number: number)
 }
 
+/// Puts a page of the queue in front of it.
+func moveToFront(_ page: Page, of heap: Heap) {
+  remove(page, from: heap)
+  let first = mallow_heap_first(heap, page.hasTrailers) + page.sizeClass
+  page.pointee.next = first.pointee
+  if first.pointee == 0 { mallow_heap_last(heap, page.hasTrailers)[page.sizeClass] = page.number } else { Page(number: first.pointee).pointee.previous = page.number }
+  first.pointee = page.number
+}
+
 func append(_ page: Page, to heap: Heap) {
   let first = mallow_heap_first(heap, page.hasTrailers)
   let last = mallow_heap_last(heap, page.hasTrailers)
@@ -80,7 +89,6 @@ func takeBackRemotePages(_ heap: Heap) {
     number = page.pointee.next
     page.pointee.owner &= ~UInt64(MALLOW_OWNER_FULL)
     append(page, to: heap)
-    collectRemote(page)
-    if page.pointee.used == 0 { releaseIfSpare(page, of: heap) }
+    if page.isEmpty { releaseIfSpare(page, of: heap) }
   }
 }

@@ -6,7 +6,7 @@ import CMallow
 /// A fresh page for `heap`, at the end of its queue; nil where there is no memory.
 func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   let size = blockSize(ofClass: sizeClass)
-  guard let run = allocateSlices(slices(ofBlocks: size)) else { return nil }
+  guard let run = takeSlices(heap, slices(ofBlocks: size)) else { return nil }
   let page = run.page
   page.pointee.free = 0
   page.pointee.start = run.start
@@ -32,12 +32,10 @@ func multiplier(of size: UInt64) -> UInt64 {
   return UInt64.max / size &+ (isPowerOfTwo ? 2 : 1)
 }
 
-/// Lets each later slice of a run point back to the first.
-/// - Parameter known: how many of them do so already.
-func markTails(_ run: SliceRun, known: Int = 1) {
-  for distance in known..<max(run.count, known) {
+/// Lets each later slice of a page of blocks point back to the first.
+func markTails(_ run: SliceRun) {
+  for distance in 1..<max(run.count, 1) {
     let tail = run.page + distance
-    tail.pointee.owner = 0
     tail.pointee.slices = UInt16(distance)
     tail.pointee.kind = UInt8(MALLOW_PAGE_TAIL)
   }
@@ -45,19 +43,24 @@ func markTails(_ run: SliceRun, known: Int = 1) {
 
 /// Returns a page's slices. It must be on no queue, with no block in use.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
-  releaseRun(page, touched: UInt64(page.pointee.carved) &* page.blockSize, aged: aged)
-  expectPurge(heap)
+  let run = SliceRun(of: page)
+  let touched = UInt64(page.pointee.carved) &* page.blockSize
+  markFree(run, described: run.count)
+  if aged {
+    freeSlices(run, touched: touched, aged: true)
+    expectPurge(heap)
+  } else if giveUpSlices(heap, run, touched: touched) {
+    expectPurge(heap)
+  }
 }
 
-/// Marks the slices of a page or span free and returns them.
-func releaseRun(_ page: Page, touched: UInt64, aged: Bool = false) {
-  let run = SliceRun(of: page)
-  for distance in 0..<run.count {
-    (page + distance).pointee.owner = 0
-    (page + distance).pointee.kind = UInt8(MALLOW_PAGE_FREE)
-  }
+/// Lets descriptors say that their slices are free.
+/// - Parameter described: how many slices of the run have descriptors that said otherwise.
+func markFree(_ run: SliceRun, described: Int) {
+  let page = run.page
+  page.pointee.owner = 0
   page.pointee.limit = 0
-  freeSlices(run, touched: touched, aged: aged)
+  for distance in 0..<described { (page + distance).pointee.kind = UInt8(MALLOW_PAGE_FREE) }
 }
 
 /// Releases a page without blocks in use unless it is the last of its queue, which is kept for the next allocation.
@@ -67,25 +70,22 @@ func releaseIfSpare(_ page: Page, of heap: Heap) {
   releasePage(page, of: heap)
 }
 
-/// Puts what other threads have freed on the page's list.
+extension UnsafeMutablePointer where Pointee == mallow_page {
+  /// Blocks that other threads have freed and that are not collected yet.
+  @inline(__always)
+  var remoteCount: Int { Int(mallow_load(remoteFree) &>> UInt64(MALLOW_REMOTE_COUNT_SHIFT)) }
+
+  /// Whether no block is in use.
+  @inline(__always)
+  var isEmpty: Bool { Int(pointee.used) == remoteCount }
+}
+
+/// Makes what other threads have freed the list of a page whose own list is empty.
 func collectRemote(_ page: Page) {
-  if mallow_load(page.remoteFree) & ~UInt64(MALLOW_REMOTE_NOTIFY) == 0 { return }
-  let head = mallow_exchange(page.remoteFree, 0) & ~UInt64(MALLOW_REMOTE_NOTIFY)
-  var count: UInt16 = 1
-  var last = head
-  while true {
-    let next = nextBlock(last)
-    if next == 0 { break }
-    if !page.contains(block: next) || count > UInt16(page.pointee.carved) {
-      reportCorruption(last, "the list of free blocks was overwritten after a free")
-    }
-    last = next
-    count &+= 1
-  }
-  setNextBlock(last, page.pointee.free)
-  mallow_publish()
-  page.pointee.free = head
-  page.pointee.used &-= count
+  if page.remoteCount == 0 { return }
+  let list = mallow_exchange(page.remoteFree, 0)
+  page.pointee.free = list & MALLOW_REMOTE_ADDRESS
+  page.pointee.used &-= UInt16(truncatingIfNeeded: list &>> UInt64(MALLOW_REMOTE_COUNT_SHIFT))
 }
 
 /// Carves the next blocks of a page: as many as fit into one page of the kernel, at least one.
@@ -110,13 +110,14 @@ func carve(_ page: Page) {
   page.pointee.limit &+= count &* (page.pointee.multiplier &* size)
 }
 
-/// Releases empty pages and collects remote frees.
+/// Releases empty pages.
 /// - Parameter pagesPerQueue: how many pages of each queue to look at.
 func tidy(_ heap: Heap, pagesPerQueue: Int) {
   revokeGrants(heap)
   takeBackRemotePages(heap)
   tidyQueues(heap, pagesPerQueue: pagesPerQueue, trailers: false)
   tidyQueues(heap, pagesPerQueue: pagesPerQueue, trailers: true)
+  emptySliceCache(heap)
 }
 
 private func tidyQueues(_ heap: Heap, pagesPerQueue: Int, trailers: Bool) {
@@ -127,8 +128,7 @@ private func tidyQueues(_ heap: Heap, pagesPerQueue: Int, trailers: Bool) {
       let page = Page(number: number)
       number = page.pointee.next
       left &-= 1
-      collectRemote(page)
-      if page.pointee.used == 0 {
+      if page.isEmpty {
         remove(page, from: heap)
         releasePage(page, of: heap, aged: true)
       }

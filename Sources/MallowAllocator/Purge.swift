@@ -66,7 +66,10 @@ private func purge(_ region: Region, whole: Bool) -> Bool {
       region.pointee.base &+ UInt64(bit) &<< UInt64(MALLOW_SLICE_SHIFT), UInt64(count) &<< UInt64(MALLOW_SLICE_SHIFT))
     acquire(mallow_main_lock())
     if done {
-      clear(dirty, from: bit, count: count)
+      forEachWord(from: bit, count: count) {
+        mallow_and(dirty + $0, ~$1)
+        return true
+      }
       clear(stale, from: bit, count: count)
       purged = true
     } else {
@@ -84,7 +87,13 @@ private func purge(_ region: Region, whole: Bool) -> Bool {
   return purged
 }
 
-/// Called on slow paths: gives a heap's empty pages and old free slices back when it is time.
+/// Called on slow paths: looks at the clock every so often.
+@inline(__always)
+func beat(_ heap: Heap) {
+  if heap.pointee.until_clock > 1 { heap.pointee.until_clock &-= 1 } else { tick(heap) }
+}
+
+/// Gives a heap's empty pages and old free slices back when it is time.
 func tick(_ heap: Heap) {
   heap.pointee.until_clock = heap.pointee.purge_pending != 0 ? 1 : 32
   let now = milliseconds()

@@ -6,6 +6,22 @@ import CMallow
 /// A size of 0 frees the block and returns nil, as glibc does.
 public func reallocate(_ old: UnsafeMutableRawPointer?, _ newSize: Int) -> UnsafeMutableRawPointer? {
   guard let old else { return allocate(newSize) }
+  let page = Page(ofSliceAt: address(old))
+  if page.contains(block: address(old)) && !page.hasTrailers && !page.hasFreeMark(address(old)) && newSize != 0 {
+    let usable = page.blockSize
+    if fits(UInt64(UInt(bitPattern: newSize)), usable) { return old }
+    if UInt(bitPattern: newSize) > UInt(largestRequest) { return outOfMemory() }
+    guard let new = allocate(newSize) else { return nil }
+    memcpy(new, old, min(Int(usable), newSize))
+    deallocate(old)
+    return new
+  }
+  return reallocateOther(old, newSize)
+}
+
+/// Blocks that the short way does not know, and misuse.
+@inline(never)
+private func reallocateOther(_ old: UnsafeMutableRawPointer, _ newSize: Int) -> UnsafeMutableRawPointer? {
   if newSize == 0 {
     deallocate(old)
     return nil

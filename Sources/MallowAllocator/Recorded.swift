@@ -83,5 +83,4 @@ func noteRecordedFree(_ page: Page, _ block: UInt64) {
   if trailer.pointee.stack != 0 {
     noteFree(profileWord: UInt64(trailer.pointee.stack), size: trailer.pointee.requested, block: block)
   }
-  mallow_add(mallow_trailer_frees(), 1)
 }

@@ -19,38 +19,24 @@ struct SliceRun {
   }
 
   /// Whether the slices' memory is known to have been zero when they were handed out.
-  var isClean: Bool { dirtyCount(region, first, count) == 0 }
+  var isClean: Bool { setBits(mallow_region_dirty(region), from: first, count: count) == 0 }
 
-  /// The slices of a page or span.
+  /// Notes that the first `bytes` bytes may be resident and hold something. No lock is needed.
+  func markDirty(_ bytes: UInt64) {
+    let dirty = mallow_region_dirty(region)
+    let slices = Int((bytes &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
+    forEachWord(from: first, count: min(slices, count)) {
+      if dirty[$0] & $1 != $1 { mallow_or(dirty + $0, $1) }
+      return true
+    }
+  }
+
+  /// The slices of a page or span, or of a run in a heap's cache.
   init(of page: Page) {
     region = Region(containing: page.start)
     first = Int((page.start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT))
     count = page.sliceCount
   }
-}
-
-@inline(__always)
-private func test(_ bitmap: UnsafeMutablePointer<UInt64>, _ bit: Int) -> Bool {
-  bitmap[bit &>> 6] &>> UInt64(bit & 63) & 1 != 0
-}
-
-@inline(__always)
-func set(_ bitmap: UnsafeMutablePointer<UInt64>, from first: Int, count: Int) {
-  var bit = first
-  while bit < first &+ count {
-    if bit & 63 == 0 && bit &+ 64 <= first &+ count {
-      bitmap[bit &>> 6] = ~0
-      bit &+= 64
-    } else {
-      bitmap[bit &>> 6] |= 1 &<< UInt64(bit & 63)
-      bit &+= 1
-    }
-  }
-}
-
-@inline(__always)
-func clear(_ bitmap: UnsafeMutablePointer<UInt64>, from first: Int, count: Int) {
-  for bit in first..<(first &+ count) { bitmap[bit &>> 6] &= ~(1 &<< UInt64(bit & 63)) }
 }
 
 /// Where the record of the region that contains `address`, an address in the window, is noted.
@@ -134,22 +120,10 @@ extension UnsafeMutablePointer where Pointee == mallow_region {
         first = ((first &+ offset &+ alignment &- 1) & ~(alignment &- 1)) &- offset
         continue
       }
-      // Look from the run's end: the last taken slice rules out every start up to it.
-      var taken = -1
-      var bit = first &+ count &- 1
-      while bit >= first {
-        if bit & 63 == 63 && bit &- 63 >= first && free[bit &>> 6] == ~0 {
-          bit &-= 64
-          continue
-        }
-        if !test(free, bit) {
-          taken = bit
-          break
-        }
-        bit &-= 1
-      }
-      if taken < 0 { return first }
-      first = taken &+ 1
+      // The last taken slice rules out every start up to it.
+      guard let taken = lastClearBit(free, from: first, count: count) else { return first }
+      guard let next = firstSetBit(free, from: taken &+ 1, limit: limit) else { return nil }
+      first = next
     }
     return nil
   }
@@ -188,7 +162,7 @@ func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
 }
 
 private func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
-  let dirty = dirtyCount(region, first, count)
+  let dirty = setBits(mallow_region_dirty(region), from: first, count: count)
   clear(mallow_region_free(region), from: first, count: count)
   clear(mallow_region_stale(region), from: first, count: count)
   region.pointee.free_slices &-= UInt32(count)
@@ -206,12 +180,6 @@ func noteFreeSlices(_ region: Region, dirty: Int) {
   if dirty != 0, let first = Region(bitPattern: UInt(mallow_state.first_dirty)), first.pointee.order > region.pointee.order {
     mallow_state.first_dirty = record
   }
-}
-
-private func dirtyCount(_ region: Region, _ first: Int, _ count: Int) -> Int {
-  var dirty = 0
-  for bit in first..<(first &+ count) where test(mallow_region_dirty(region), bit) { dirty &+= 1 }
-  return dirty
 }
 
 /// Zeroes the first `size` bytes of a run, touching only slices that may hold something else.
@@ -232,9 +200,8 @@ func zero(_ run: SliceRun, size: UInt64) {
 ///   - aged: they have been out of use for a while already, and need not wait for the purge delay.
 func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) {
   acquire(mallow_main_lock())
-  let touchedSlices = Int((touched &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
-  set(mallow_region_dirty(run.region), from: run.first, count: touchedSlices < run.count ? touchedSlices : run.count)
-  let dirty = dirtyCount(run.region, run.first, run.count)
+  run.markDirty(touched)
+  let dirty = setBits(mallow_region_dirty(run.region), from: run.first, count: run.count)
   set(mallow_region_free(run.region), from: run.first, count: run.count)
   run.region.pointee.free_slices &+= UInt32(run.count)
   run.region.pointee.dirty_free_slices &+= UInt32(dirty)
@@ -250,7 +217,7 @@ func growSlices(_ run: SliceRun, by extra: Int) -> Bool {
   defer { release(mallow_main_lock()) }
   let first = run.first &+ run.count
   guard first &+ extra <= Int(run.region.pointee.slices) else { return false }
-  for bit in first..<(first &+ extra) where !test(mallow_region_free(run.region), bit) { return false }
+  if lastClearBit(mallow_region_free(run.region), from: first, count: extra) != nil { return false }
   _ = take(run.region, first, extra)
   return true
 }

@@ -7,12 +7,11 @@ func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool)
   let block: UInt64
   if size <= largestSpan && alignment <= largestSpan {
     let slices = Int((size &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
-    guard let run = allocateSlices(max(slices, 1), alignment: max(Int(alignment &>> UInt64(MALLOW_SLICE_SHIFT)), 1)) else { return 0 }
+    guard let run = takeSlices(heap, max(slices, 1), alignment: max(Int(alignment &>> UInt64(MALLOW_SLICE_SHIFT)), 1)) else { return 0 }
     if zeroed { zero(run, size: size) }
     let page = run.page
     describe(page, at: run.start, requested: size)
     page.pointee.slices = UInt16(run.count)
-    markTails(run)
     mallow_publish()
     page.pointee.kind = UInt8(MALLOW_PAGE_SPAN)
     page.pointee.owner = heap.address | UInt64(MALLOW_OWNER_SPAN)
@@ -137,13 +136,19 @@ func freeHuge(_ record: Region) {
   // Without the lock, since it may take long: until it is done nobody else can get these addresses.
   unmapMemory(base, size)
   mallow_state.place_below = roundUp(base &+ size, to: regionSize)
-  mallow_add(mallow_span_frees(), 1)
   __errno_location().pointee = saved
 }
 
-func freeSpan(_ page: Page) {
-  releaseRun(page, touched: page.pointee.usable)
-  mallow_add(mallow_span_frees(), 1)
+/// Gives a span up; the heap may be the empty one.
+func freeSpan(_ page: Page, _ heap: Heap) {
+  let run = SliceRun(of: page)
+  let touched = page.pointee.usable
+  markFree(run, described: 1)
+  if heap.isEmptyHeap { return freeSlices(run, touched: touched) }
+  heap.pointee.in_slow_path &+= 1
+  if giveUpSlices(heap, run, touched: touched) { expectPurge(heap) }
+  beat(heap)
+  heap.pointee.in_slow_path &-= 1
 }
 
 /// Changes a span's size where it lies.
@@ -154,7 +159,6 @@ func resizeSpan(_ page: Page, to size: UInt64) -> Bool {
   if size > largestSpan || needed &* 2 < run.count || size <= largestBlock { return false }
   if needed > run.count {
     guard growSlices(run, by: needed &- run.count) else { return false }
-    markTails(SliceRun(region: run.region, first: run.first, count: needed), known: run.count)
     page.pointee.slices = UInt16(needed)
   }
   page.pointee.requested = size

@@ -109,6 +109,10 @@ private func takeCensus() -> (SliceCensus, [String]) {
       switch Int32(page.pointee.kind) {
       case MALLOW_PAGE_FREE:
         problems.expect(isFree && page.pointee.owner == 0, "isFree && page.pointee.owner == 0")
+      case MALLOW_PAGE_CACHED:
+        length = page.sliceCount
+        used += length
+        problems.expect(!isFree && page.pointee.owner == 0, "a run in a cache is not free")
       case MALLOW_PAGE_BLOCKS, MALLOW_PAGE_SPAN:
         length = page.sliceCount
         used += length
@@ -124,7 +128,7 @@ private func takeCensus() -> (SliceCensus, [String]) {
         for distance in 0..<length {
           let bit = slice + distance
           problems.expect(free[bit >> 6] >> UInt64(bit & 63) & 1 == 0, "free[bit >> 6] >> UInt64(bit & 63) & 1 == 0")
-          if distance > 0 {
+          if distance > 0 && Int32(page.pointee.kind) == MALLOW_PAGE_BLOCKS {
             problems.expect(Int32((page + distance).pointee.kind) == MALLOW_PAGE_TAIL, "Int32((page + distance).pointee.kind) == MALLOW_PAGE_TAIL")
             problems.expect(Int((page + distance).pointee.slices) == distance, "Int((page + distance).pointee.slices) == distance")
           }

@@ -36,7 +36,7 @@ extension AllocatorTests {
             ready.put(block)
             var head = UInt64(MALLOW_REMOTE_NOTIFY)
             var spins = 0
-            while !mallow_compare_exchange(page.remoteFree, &head, block) {
+            while !mallow_compare_exchange(page.remoteFree, &head, block | 1 << UInt64(MALLOW_REMOTE_COUNT_SHIFT)) {
               head = UInt64(MALLOW_REMOTE_NOTIFY)
               spins += 1
               if spins % 5000 == 0 { sched_yield() }

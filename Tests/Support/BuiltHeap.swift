@@ -224,13 +224,15 @@ public final class BuiltHeap {
       let head =
         switch list {
         case .free: $0.free
-        case .remote: $0.remote_free & ~15
+        case .remote: $0.remote_free & MALLOW_REMOTE_ADDRESS
         }
       let mark = $0.owner & UInt64(MALLOW_OWNER_TRAILER) != 0 ? block.rawValue ^ key : address.rawValue
       image.write(words: [hardened ? head ^ block.rawValue ^ key : head, mark], at: block)
       switch list {
       case .free: $0.free = block.rawValue
-      case .remote: $0.remote_free = block.rawValue | UInt64(MALLOW_REMOTE_NOTIFY)
+      case .remote:
+        let count = $0.remote_free >> UInt64(MALLOW_REMOTE_COUNT_SHIFT) + 1
+        $0.remote_free = block.rawValue | UInt64(MALLOW_REMOTE_NOTIFY) | count << UInt64(MALLOW_REMOTE_COUNT_SHIFT)
       }
     }
   }

@@ -49,11 +49,12 @@
 #define MALLOW_LARGE_PAGE_SLICES 8     // pages of larger blocks this many
 
 // Kinds of page.
-#define MALLOW_PAGE_FREE 0    // the slice is free
+#define MALLOW_PAGE_FREE 0    // the slice is free, or a later one of a span
 #define MALLOW_PAGE_BLOCKS 1  // head slice of a page of equal blocks
 #define MALLOW_PAGE_SPAN 2    // head slice of a single block of whole slices
 #define MALLOW_PAGE_HUGE 3    // the block of a huge mapping
-#define MALLOW_PAGE_TAIL 4    // a later slice of a page: `slices` is the distance back to the head
+#define MALLOW_PAGE_CACHED 5  // head slice of a free run that a heap keeps for its next page or span: `slices` long
+#define MALLOW_PAGE_TAIL 4    // a later slice of a page of blocks: `slices` is the distance back to the head
 
 // Low bits of mallow_page.owner. A page whose word equals its heap's address exactly takes the fast path of free.
 #define MALLOW_OWNER_FULL 1     // the page is on no queue: its heap found no free block in it
@@ -64,8 +65,10 @@
 // What another thread takes off a budget, to bring the page's owner to its slow path soon.
 #define MALLOW_BUDGET_INTERRUPTED 16384
 
-// Low bits of mallow_page.remote_free.
-#define MALLOW_REMOTE_NOTIFY 1  // the next remote free must put the page on its heap's remote_pages
+// mallow_page.remote_free: the address of the block freed last, and
+#define MALLOW_REMOTE_NOTIFY 1       // the next remote free must put the page on its heap's remote_pages
+#define MALLOW_REMOTE_COUNT_SHIFT 48 // how many blocks there are on the list
+#define MALLOW_REMOTE_ADDRESS 0x0000fffffffffff0ULL
 
 // A page descriptor: 64 bytes, one for each slice, in the page table.
 struct mallow_page {
@@ -127,6 +130,7 @@ struct mallow_region {
 #define MALLOW_HEAP_CLAIMED 4  // an orphan that another thread is tidying
 
 #define MALLOW_QUARANTINE_COUNT 256
+#define MALLOW_CACHED_SLICES 16  // the most slices that a heap keeps in free runs, 1 MiB
 
 // A thread's heap. Heaps are never freed: a new thread takes over an orphan, with all its pages.
 struct mallow_heap {
@@ -136,6 +140,8 @@ struct mallow_heap {
   uint32_t last[MALLOW_CLASS_COUNT];      // and of the last
   uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
   uint32_t trailer_last[MALLOW_CLASS_COUNT];
+  uint32_t cached[MALLOW_CACHED_SLICES + 1];   // free runs that the heap keeps, by their number of slices: page number of the first, linked by `next`
+  uint32_t cached_slices;                      // slices of all these runs
   uint64_t granted[2];                         // a set bit: the current page of the class may have a budget
   uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks granted to the fast path in all; what is left of a page's budget was not taken
   int64_t until_sample[MALLOW_CLASS_COUNT + 1];  // bytes until the next sample, by class; the last entry is for spans
@@ -194,8 +200,6 @@ struct mallow_introspection {
   uint32_t profile;          // MALLOW_PROFILE_*
   uint64_t sample_interval;  // bytes between samples on average
   uint64_t started;          // CLOCK_MONOTONIC at start, in milliseconds
-  uint64_t span_frees;       // spans and huge blocks freed, by all threads
-  uint64_t trailer_frees;    // blocks with trailers freed, by all threads
   uint64_t metadata;         // address of the first metadata chunk: its first word is the next chunk's address, its second its size in bytes
   uint64_t page_table;       // address of the page table
   uint64_t page_mask;        // see above; the table is page_mask + 64 bytes long

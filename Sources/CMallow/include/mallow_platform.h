@@ -77,6 +77,8 @@ static inline uint64_t mallow_load(const uint64_t *p) { return __atomic_load_n(p
 static inline uint64_t mallow_exchange(uint64_t *p, uint64_t v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }
 static inline void mallow_store(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
 static inline uint64_t mallow_add(uint64_t *p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_RELAXED); }
+static inline void mallow_or(uint64_t *p, uint64_t v) { __atomic_fetch_or(p, v, __ATOMIC_RELAXED); }
+static inline void mallow_and(uint64_t *p, uint64_t v) { __atomic_fetch_and(p, v, __ATOMIC_RELAXED); }
 static inline bool mallow_compare_exchange(uint64_t *p, uint64_t *expected, uint64_t v) {
   return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
@@ -118,6 +120,7 @@ static inline uint64_t *mallow_heap_current(struct mallow_heap *h) { return h->c
 static inline uint32_t *mallow_heap_first(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_first : h->first; }
 static inline uint32_t *mallow_heap_last(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_last : h->last; }
 static inline struct mallow_page *mallow_heap_none(struct mallow_heap *h) { return &h->none; }
+static inline uint32_t *mallow_heap_cached(struct mallow_heap *h) { return h->cached; }
 static inline uint64_t *mallow_heap_granted(struct mallow_heap *h) { return h->granted; }
 static inline uint8_t *mallow_heap_short_refills(struct mallow_heap *h) { return h->short_refills; }
 static inline uint64_t *mallow_heap_handed_out(struct mallow_heap *h) { return h->handed_out; }
@@ -137,8 +140,6 @@ static inline uint64_t *mallow_heap_remote_pages(struct mallow_heap *h) { return
 static inline uint64_t *mallow_heap_state(struct mallow_heap *h) { return &h->state; }
 static inline uint32_t *mallow_heap_thread(struct mallow_heap *h) { return &h->thread; }
 static inline struct mallow_page *mallow_region_page(struct mallow_region *r) { return &r->page; }
-static inline uint64_t *mallow_span_frees(void) { return &mallow_introspection.span_frees; }
-static inline uint64_t *mallow_trailer_frees(void) { return &mallow_introspection.trailer_frees; }
 static inline uint32_t *mallow_initialized(void) { return &mallow_state.initialized; }
 static inline struct mallow_lock *mallow_main_lock(void) { return &mallow_state.lock; }
 static inline struct mallow_lock *mallow_stack_lock(void) { return &mallow_state.stack_lock; }
