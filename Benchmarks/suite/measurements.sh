@@ -133,7 +133,7 @@ run_synthetic() {
 
 measure_scaling() {
   local names
-  read -ra names < <(synthetic_benchmarks | awk '$4 == "scales" { printf "%s ", $1 }')
+  mapfile -t names < <(synthetic_benchmarks | awk '$4 == "scales" { print $1 }')
   interleaved run_scaling "${names[@]}"
 }
 

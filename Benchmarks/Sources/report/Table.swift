@@ -14,7 +14,7 @@ struct Table {
       (rows.filter { !$0.cells.isEmpty }.map { $0.cells[column].count } + headings.map { $0[column].count }).max() ?? 0
     }
     let names = rows.map(\.name.count).max() ?? 0
-    var lines = [title, explanation].flatMap { wrapped($0) }
+    var lines = [title] + wrapped(explanation)
     func add(_ name: String, _ cells: [String]) {
       lines.append(zip(cells, widths).reduce(padded(name, to: names)) { $0 + "  " + padded($1.0, to: -$1.1) })
     }
@@ -40,13 +40,13 @@ func padded(_ text: String, to width: Int) -> String {
   return width < 0 ? spaces + text : text + spaces
 }
 
-/// Lines of at most a hundred columns, later ones indented.
+/// Lines of at most a hundred columns, the later ones indented by two columns more than the first.
 func wrapped(_ text: String, indentation: String = "") -> [String] {
   text.split(separator: " ").reduce(into: [String]()) { lines, word in
     if let last = lines.last, last.count + 1 + word.count <= 100 {
       lines[lines.count - 1] += " " + word
     } else {
-      lines.append(lines.isEmpty ? String(word) : indentation + word)
+      lines.append((lines.isEmpty ? indentation : indentation + "  ") + word)
     }
   }
 }

@@ -8,18 +8,18 @@ private struct Kind {
 
 private let kinds = [
   Kind(
-    part: "score", title: "Scores", explanation: "Resident memory over live blocks, after a load whose live size rises and falls.", decimals: 2),
+    part: "score", title: "Scores", explanation: "Resident memory over live blocks, after a load whose live size rises and falls", decimals: 2),
   Kind(
-    part: "scaling", title: "Scaling", explanation: "Throughput of two threads that share nothing, over that of one. 2 is ideal.", decimals: 2),
+    part: "scaling", title: "Scaling", explanation: "Throughput of two threads that share nothing, over that of one. 2 is ideal", decimals: 2),
   Kind(
     part: "instructions", title: "Instructions",
-    explanation: "A malloc and its free in a bare loop, slow paths included; of so many bytes, of random ones up to 512, and calloc of 64.",
+    explanation: "A malloc and its free in a bare loop, slow paths included; of so many bytes, of random ones up to 512, and calloc of 64",
     decimals: 0),
   Kind(
     part: "give-back", title: "Given back",
-    explanation: "Resident MiB after each step. Kept blocks are scattered, or in runs. README.md describes the steps.", decimals: 0),
+    explanation: "Resident MiB after each step. Kept blocks are scattered, or in runs. README.md describes the steps", decimals: 0),
   Kind(
-    part: "idle", title: "Idle process", explanation: "Private memory of the smallest process, in KiB more than on glibc.", decimals: 0),
+    part: "idle", title: "Idle process", explanation: "Private memory of the smallest process, in KiB", decimals: 0),
 ]
 
 func valueTables(_ results: Results) -> [Table] {
@@ -31,12 +31,13 @@ func valueTables(_ results: Results) -> [Table] {
       let rounds = values.filter { $0.group == group && $0.row == row && $0.allocator == allocator }.map(\.value)
       return rounds.isEmpty ? nil : rounds.median
     }
-    var table = Table(title: kind.title, explanation: kind.explanation, allocators: allocators)
+    // Relative to glibc, if that was measured.
+    let isRelative = kind.part == "idle" && allocators.contains("glibc")
+    var table = Table(title: kind.title, explanation: kind.explanation + (isRelative ? ", more than on glibc." : "."), allocators: allocators)
     for group in values.map(\.group).unique {
       if !group.isEmpty { table.rows.append((group, [])) }
       for row in values.filter({ $0.group == group }).map(\.row).unique {
-        // The idle table is relative to glibc, if that was measured.
-        let base = kind.part == "idle" ? median(group, row, "glibc") ?? 0 : 0
+        let base = isRelative ? median(group, row, "glibc") ?? 0 : 0
         let cells = allocators.map { median(group, row, $0).map { fixed($0 - base, kind.decimals) } ?? "–" }
         table.rows.append(((group.isEmpty ? "" : "  ") + row.replacing("-", with: " ").replacing("_", with: " "), cells))
       }
