@@ -20,7 +20,10 @@ document() {
   }'
 }
 
-search() { "$@" xmllint --xpath "count(//part[em]) + sum(//book[count(author) > 2]/price) + count(//book[starts-with(author/last, 'Last1')])" document.xml; }
+search() {
+  "$@" xmllint document.xml \
+    --xpath "count(//part[em]) + sum(//book[count(author) > 2]/price) + count(//book[starts-with(author/last, 'Last1')])"
+}
 
 format() { "$@" xmllint --format document.xml; }
 
