@@ -5,8 +5,10 @@
 #   prepare   makes inputs, once; nothing is measured or preloaded
 #   run       does the work, once for each allocator and round
 #
-# The first command that fails ends either (set -e), and the benchmark has failed. In `run`, the program that is compared is started
-# by `measured`, or as a server by `measured_start`; everything else runs without a preload.
+# Inputs that come with the benchmark are in $BENCHMARKS/programs/NAME/. In `run`, the program that is compared is started by `measured`,
+# or as a server by `measured_start`; everything else runs without a preload. Where the wall time of `run` as a whole is not the one that
+# counts, it writes another, in seconds, to the file $WALL. The first command that fails ends either (set -e), and the benchmark has
+# failed.
 # SPDX-License-Identifier: Apache-2.0
 
 set -eu -o pipefail

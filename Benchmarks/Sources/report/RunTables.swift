@@ -11,7 +11,6 @@ func table(of figure: Figure, _ comparison: Comparison) -> Table? {
     title: titles[figure]!,
     explanation: "\(reference): \(unit); the others: times what \(reference) takes, so less than 1 is better than \(reference).",
     allocators: comparison.allocators)
-  var behind = ""  // means stand below the ratios, not below the spreads
   for (part, heading) in parts {
     let benchmarks = comparison.benchmarks(of: part)
     if benchmarks.isEmpty { continue }
@@ -27,10 +26,13 @@ func table(of figure: Figure, _ comparison: Comparison) -> Table? {
       table.rows.append(("  " + benchmark, [own] + others))
     }
     let means = comparison.peers.map { comparison.geometricMean(figure, part, of: $0).map { short($0) } ?? "–" }
-    if table.rows.contains(where: { $0.cells.contains { $0.contains("±") } }) { behind = "   " }
-    table.rows.append(("  geometric mean", ["1.00" + behind] + means.map { $0 + behind }))
+    table.rows.append(("  geometric mean", ["1.00"] + means))
   }
-  if !behind.isEmpty { table.explanation += " ± half the range of the middle half of the rounds, in %." }
+  if table.rows.contains(where: { $0.cells.contains { $0.contains("±") } }) {
+    table.explanation += " ± half the range of the middle half of the rounds, in %."
+    // Ratios without a spread, as means are, stand below ratios.
+    table.rows = table.rows.map { row in (row.name, row.cells.map { $0.contains("±") ? $0 : $0 + "   " }) }
+  }
   return table.rows.isEmpty ? nil : table
 }
 
