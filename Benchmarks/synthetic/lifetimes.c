@@ -1,6 +1,6 @@
 // Batches of blocks with mixed lifetimes: of each batch, most are freed at once, in one of three orders, and every fourth lives on until
-// newer ones push it out. With the argument "shared", instead of "own", the survivors are in one table of all threads, and who pushes a block out is
-// often not who made it. Argument two: blocks of each thread in millions.
+// newer ones push it out. With the argument "shared", instead of "own", the survivors are in one table of all threads, and who pushes a
+// block out is often not who made it. Argument two: blocks of each thread in millions.
 // SPDX-License-Identifier: Apache-2.0
 #include "synthetic.h"
 #include <stdatomic.h>

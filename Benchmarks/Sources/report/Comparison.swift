@@ -26,11 +26,15 @@ struct Comparison {
     }
   }
 
-  private static func key(_ part: String, _ benchmark: String, _ allocator: String) -> String { "\(part)\t\(benchmark)\t\(allocator)" }
+  private static func key(_ part: String, _ benchmark: String, _ allocator: String) -> String {
+    "\(part)\t\(benchmark)\t\(allocator)"
+  }
 
   func benchmarks(of part: String) -> [String] { order[part] ?? [] }
 
-  func failed(_ part: String, _ benchmark: String, on allocator: String) -> Bool { failed.contains(Self.key(part, benchmark, allocator)) }
+  func failed(_ part: String, _ benchmark: String, on allocator: String) -> Bool {
+    failed.contains(Self.key(part, benchmark, allocator))
+  }
 
   /// The rounds of a benchmark on an allocator that failed in none of them.
   private func rounds(_ part: String, _ benchmark: String, on allocator: String) -> [Run] {

@@ -54,10 +54,12 @@ struct Results: Codable {
       case ("allocator", 3): allocators.append(Named(name: words[1], value: words[2]))
       case ("run", 8):
         let run = Run(
-          part: words[1], benchmark: words[2], allocator: words[3], round: Int(words[4]) ?? 0, wall: number(5), cpu: number(6), peak: number(7))
+          part: words[1], benchmark: words[2], allocator: words[3], round: Int(words[4]) ?? 0, wall: number(5), cpu: number(6),
+          peak: number(7))
         if (run.wall + run.cpu + run.peak).isFinite { runs.append(run) }
       case ("failed", 6):
-        failures.append(Failure(part: words[1], benchmark: words[2], allocator: words[3], round: Int(words[4]) ?? 0, reason: words[5]))
+        failures.append(
+          Failure(part: words[1], benchmark: words[2], allocator: words[3], round: Int(words[4]) ?? 0, reason: words[5]))
       case ("score", 6): add("score", "", "\(words[1]), \(words[2])", words[3], number(5))
       case ("scaling", 6): add("scaling", "", words[1], words[2], 2 * number(4) / number(5))
       case ("instructions", 4): add("instructions", "", words[1], words[2], number(3))

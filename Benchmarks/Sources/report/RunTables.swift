@@ -59,7 +59,9 @@ func exceptions(_ comparison: Comparison) -> [String] {
         "\(heading): \(comparison.reference)'s \(what) is above \(fixed(limit, 2)) × that of \(best) in \(worse.count) of \(compared)"
         + (worse.isEmpty ? "." : ":")
       return wrapped(summary)
-        + worse.sorted { $0.times > $1.times }.map { "  " + padded($0.name, to: 20) + padded(short($0.times), to: -6) + " × \($0.than)" }
+        + worse.sorted { $0.times > $1.times }.map {
+          "  " + padded($0.name, to: 20) + padded(short($0.times), to: -6) + " × \($0.than)"
+        }
     }
   }
 }
@@ -69,7 +71,8 @@ func failures(_ results: Results) -> [String] {
   var seen: Set<String> = []
   let lines = results.failures.compactMap { failure -> String? in
     let name = "\(failure.benchmark) on \(failure.allocator)"
-    return seen.insert(failure.part + name).inserted ? "\(name): \(failure.reason)" : nil
+    return seen.insert(name).inserted ? "\(name): \(failure.reason)" : nil
   }
-  return lines.isEmpty ? [] : ["Failed, and left out of the means of that allocator:"] + lines.flatMap { wrapped($0, indentation: "  ") }
+  return lines.isEmpty
+    ? [] : ["Failed, and left out of the means of that allocator:"] + lines.flatMap { wrapped($0, indentation: "  ") }
 }

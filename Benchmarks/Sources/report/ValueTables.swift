@@ -8,16 +8,20 @@ private struct Kind {
 
 private let kinds = [
   Kind(
-    part: "score", title: "Scores", explanation: "Resident memory over live blocks, after a load whose live size rises and falls", decimals: 2),
+    part: "score", title: "Scores", explanation: "Resident memory over live blocks, after a load whose live size rises and falls",
+    decimals: 2),
   Kind(
-    part: "scaling", title: "Scaling", explanation: "Throughput of two threads that share nothing, over that of one. 2 is ideal", decimals: 2),
+    part: "scaling", title: "Scaling", explanation: "Throughput of two threads that share nothing, over that of one. 2 is ideal",
+    decimals: 2),
   Kind(
     part: "instructions", title: "Instructions",
-    explanation: "A malloc and its free in a bare loop, slow paths included; of so many bytes, of random ones up to 512, and calloc of 64",
+    explanation:
+      "A malloc and its free in a bare loop, slow paths included; of so many bytes, of random ones up to 512, and calloc of 64",
     decimals: 0),
   Kind(
     part: "give-back", title: "Given back",
-    explanation: "Resident MiB after each step. Kept blocks are scattered, or in runs. README.md describes the steps", decimals: 0),
+    explanation: "Resident MiB after each step. Kept blocks are scattered, or in runs. README.md describes the steps", decimals: 0
+  ),
   Kind(
     part: "idle", title: "Idle process", explanation: "Private memory of the smallest process, in KiB", decimals: 0),
 ]
@@ -33,7 +37,8 @@ func valueTables(_ results: Results) -> [Table] {
     }
     // Relative to glibc, if that was measured.
     let isRelative = kind.part == "idle" && allocators.contains("glibc")
-    var table = Table(title: kind.title, explanation: kind.explanation + (isRelative ? ", more than on glibc." : "."), allocators: allocators)
+    var table = Table(
+      title: kind.title, explanation: kind.explanation + (isRelative ? ", more than on glibc." : "."), allocators: allocators)
     for group in values.map(\.group).unique {
       if !group.isEmpty { table.rows.append((group, [])) }
       for row in values.filter({ $0.group == group }).map(\.row).unique {
