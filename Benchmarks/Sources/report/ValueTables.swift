@@ -1,0 +1,59 @@
+// The tables of the other parts.
+// SPDX-License-Identifier: Apache-2.0
+
+private struct Kind {
+  var part, title, explanation: String
+  var decimals: Int
+}
+
+private let kinds = [
+  Kind(
+    part: "score", title: "Scores", explanation: "Resident memory over live blocks, after a load whose live size rises and falls",
+    decimals: 2),
+  Kind(
+    part: "scaling", title: "Scaling", explanation: "Throughput of two threads that share nothing, over that of one. 2 is ideal",
+    decimals: 2),
+  Kind(
+    part: "instructions", title: "Instructions",
+    explanation:
+      "A malloc and its free in a bare loop, slow paths included; of so many bytes, of random ones up to 512, and calloc of 64",
+    decimals: 0),
+  Kind(
+    part: "give-back", title: "Given back",
+    explanation: "Resident MiB after each step. Kept blocks are scattered, or in runs. README.md describes the steps", decimals: 0
+  ),
+  Kind(
+    part: "idle", title: "Idle process", explanation: "Private memory of the smallest process, in KiB", decimals: 0),
+]
+
+func valueTables(_ results: Results) -> [Table] {
+  let allocators = results.allocators.map(\.name)
+  return kinds.compactMap { kind in
+    let values = results.values.filter { $0.part == kind.part }
+    if values.isEmpty { return nil }
+    func median(_ group: String, _ row: String, _ allocator: String) -> Double? {
+      let rounds = values.filter { $0.group == group && $0.row == row && $0.allocator == allocator }.map(\.value)
+      return rounds.isEmpty ? nil : rounds.median
+    }
+    // Relative to glibc, if that was measured.
+    let isRelative = kind.part == "idle" && allocators.contains("glibc")
+    var table = Table(
+      title: kind.title, explanation: kind.explanation + (isRelative ? ", more than on glibc." : "."), allocators: allocators)
+    for group in values.map(\.group).unique {
+      if !group.isEmpty { table.rows.append((group, [])) }
+      for row in values.filter({ $0.group == group }).map(\.row).unique {
+        let base = isRelative ? median(group, row, "glibc") ?? 0 : 0
+        let cells = allocators.map { median(group, row, $0).map { fixed($0 - base, kind.decimals) } ?? "–" }
+        table.rows.append(((group.isEmpty ? "" : "  ") + row.replacing("-", with: " ").replacing("_", with: " "), cells))
+      }
+    }
+    return table
+  }
+}
+
+extension [String] {
+  fileprivate var unique: [String] {
+    var seen: Set<String> = []
+    return filter { seen.insert($0).inserted }
+  }
+}

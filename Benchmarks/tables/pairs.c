@@ -1,0 +1,31 @@
+// A bare loop of malloc and free, for counting instructions: pairs SIZE|random|calloc COUNT. "random" is up to 512 bytes, "calloc" is 64.
+// SPDX-License-Identifier: Apache-2.0
+#include "../synthetic/synthetic.h"
+
+// As far as the compiler knows, the block is used.
+static inline void use(void *block) { __asm__ volatile("" : : "r"(block) : "memory"); }
+
+int main(int count, char **values) {
+  if (count != 3) fail("usage: pairs SIZE|random|calloc COUNT");
+  long pairs = atol(values[2]);
+  size_t size = (size_t)atol(values[1]);
+  struct random random = seeded(1);
+  if (!strcmp(values[1], "random"))
+    for (long i = 0; i < pairs; i++) {
+      void *block = malloc(between(&random, 1, 512));
+      use(block);
+      free(block);
+    }
+  else if (!strcmp(values[1], "calloc"))
+    for (long i = 0; i < pairs; i++) {
+      void *block = calloc(1, 64);
+      use(block);
+      free(block);
+    }
+  else
+    for (long i = 0; i < pairs; i++) {
+      void *block = malloc(size);
+      use(block);
+      free(block);
+    }
+}
