@@ -61,11 +61,11 @@ func allocateFromPage(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? 
     return allocateSlow(size)
   }
   heap.pointee.until_clock &-= 1
-  if count < 32 {
+  if count < 64 {
     // A page whose blocks come and go a few at a time gets more of them, lest malloc come here for ever.
     let refills = mallow_heap_short_refills(heap)[index] &+ 1
     mallow_heap_short_refills(heap)[index] = refills
-    if refills == 32 { return carveAndAllocate(size, page) }
+    if refills == 16 { return carveAndAllocate(size, page) }
   }
   grant(page, of: heap, count)
   page.pointee.budget &-= 1

@@ -39,6 +39,7 @@ private func passOn(_ lock: UnsafeMutablePointer<mallow_lock>, from parent: UInt
 /// Makes sums, the region map, and where searches start anew from the bitmaps and records.
 func mendRegions() {
   var allDirty: UInt64 = 0
+  mallow_state.used = 0
   var order: UInt64 = 0
   mallow_state.first_free = 0
   mallow_state.first_dirty = 0
@@ -68,6 +69,7 @@ func mendRegions() {
     region.pointee.free_slices = UInt32(free)
     region.pointee.dirty_free_slices = UInt32(dirty)
     allDirty &+= UInt64(dirty)
+    mallow_state.used &+= UInt64(region.pointee.slices) &- UInt64(free)
   }
   mallow_state.dirty_free = allDirty
 }

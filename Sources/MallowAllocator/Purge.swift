@@ -35,6 +35,24 @@ func purgeRegions(now: UInt64, all: Bool) -> Bool {
   return purged
 }
 
+/// Milliseconds of a period in which taken slices are counted.
+private let periodLength: UInt64 = 50
+
+/// Gives a region's free slices back at once where there are far more of them than the process has lately taken: one that only frees.
+/// The main lock must be held; it is released while the system works.
+func purgeExcess(_ region: Region, now: UInt64) {
+  let taken = mallow_taken()
+  if now &- mallow_state.period >= periodLength {
+    taken[1] = now &- mallow_state.period < 2 &* periodLength ? taken[0] : 0
+    taken[0] = 0
+    mallow_state.period = now
+  }
+  // Two MiB and a sixteenth of what is in use; and a region is worth the system call from eight slices on.
+  let limit = 32 &+ mallow_state.used / 16 &+ taken[0] &+ taken[1]
+  if mallow_state.dirty_free <= limit || region.pointee.dirty_free_slices < 8 || mallow_state.purge_refused != 0 { return }
+  _ = purge(region, whole: true)
+}
+
 /// The main lock must be held; it is released while the system works.
 private func purge(_ region: Region, whole: Bool) -> Bool {
   let free = mallow_region_free(region)

@@ -168,6 +168,8 @@ private func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
   region.pointee.free_slices &-= UInt32(count)
   region.pointee.dirty_free_slices &-= UInt32(dirty)
   mallow_state.dirty_free &-= UInt64(dirty)
+  mallow_state.used &+= UInt64(count)
+  mallow_taken()[0] &+= UInt64(count)
   return SliceRun(region: region, first: first, count: count)
 }
 
@@ -205,9 +207,12 @@ func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) {
   set(mallow_region_free(run.region), from: run.first, count: run.count)
   run.region.pointee.free_slices &+= UInt32(run.count)
   run.region.pointee.dirty_free_slices &+= UInt32(dirty)
-  if !aged { run.region.pointee.last_free = milliseconds() }
+  mallow_state.used &-= UInt64(run.count)
+  let now = milliseconds()
+  if !aged { run.region.pointee.last_free = now }
   mallow_state.dirty_free &+= UInt64(dirty)
   noteFreeSlices(run.region, dirty: dirty)
+  purgeExcess(run.region, now: now)
   release(mallow_main_lock())
 }
 

@@ -51,7 +51,7 @@ func emptySliceCache(_ heap: Heap) {
       number = page.pointee.next
       let run = SliceRun(of: page)
       page.pointee.kind = UInt8(MALLOW_PAGE_FREE)
-      freeSlices(run, touched: 0)
+      freeSlices(run, touched: 0, aged: true)
     }
   }
   expectPurge(heap)

@@ -62,6 +62,9 @@ struct mallow_state {
   uint64_t metadata_next;         // free metadata memory, from here
   uint64_t metadata_end;          // to here
   uint64_t dirty_free;            // dirty free slices in all regions
+  uint64_t used;                  // slices in use
+  uint64_t taken[2];              // slices taken in this period and in the one before
+  uint64_t period;                // when this period began, in milliseconds
   uint64_t last_region;           // address of the last mallow_region of the list
   uint64_t unused_records;        // address of the first mallow_region without a mapping
   uint64_t first_free;            // mallow_region before which no region has a free slice; 0: the list's first
@@ -140,6 +143,7 @@ static inline uint64_t *mallow_heap_remote_pages(struct mallow_heap *h) { return
 static inline uint64_t *mallow_heap_state(struct mallow_heap *h) { return &h->state; }
 static inline uint32_t *mallow_heap_thread(struct mallow_heap *h) { return &h->thread; }
 static inline struct mallow_page *mallow_region_page(struct mallow_region *r) { return &r->page; }
+static inline uint64_t *mallow_taken(void) { return mallow_state.taken; }
 static inline uint32_t *mallow_initialized(void) { return &mallow_state.initialized; }
 static inline struct mallow_lock *mallow_main_lock(void) { return &mallow_state.lock; }
 static inline struct mallow_lock *mallow_stack_lock(void) { return &mallow_state.stack_lock; }
