@@ -57,7 +57,8 @@ func allocateFromPage(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? 
   if page.pointee.budget != 0 { return allocateSlow(size) }
   let count = Int(page.pointee.carved) &- Int(page.pointee.used)
   let index = page.sizeClass
-  if count <= 0 || heap.pointee.until_clock <= 1 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
+  if count <= 0 { return allocateFromNext(size, page) }
+  if heap.pointee.until_clock <= 1 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
     return allocateSlow(size)
   }
   heap.pointee.until_clock &-= 1
@@ -70,6 +71,27 @@ func allocateFromPage(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? 
   grant(page, of: heap, count)
   page.pointee.budget &-= 1
   return take(page.pointee.free, from: page)
+}
+
+/// Where a page has no block left that it could grant, goes on to the next page of the queue if that has some, without more ado.
+@c(mallow_allocate_from_next) @inline(never)
+private func allocateFromNext(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? {
+  let heap: Heap = mallow_thread_heap
+  let number = page.pointee.next
+  if number == 0 || heap.pointee.until_clock <= 1 || page.remoteCount != 0 { return allocateSlow(size) }
+  let next = Page(number: number)
+  let count = Int(next.pointee.carved) &- Int(next.pointee.used)
+  let index = page.sizeClass
+  if next == page || next.pointee.free == 0 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
+    return allocateSlow(size)
+  }
+  heap.pointee.until_clock &-= 1
+  moveToBack(page, of: heap)
+  setCurrent(heap, index, next)
+  page.pointee.budget = -1
+  grant(next, of: heap, count)
+  next.pointee.budget &-= 1
+  return take(next.pointee.free, from: next)
 }
 
 @c(mallow_carve_and_allocate) @inline(never)
@@ -209,14 +231,20 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, fresh: inout
       fresh = true
       return page
     }
-    _ = markFull(page, of: heap)
+    // It may have got free blocks again when its turn comes next; then, at the latest, it leaves the queue.
+    if page.pointee.budget == -1 || page.isAlone {
+      _ = markFull(page, of: heap)
+    } else {
+      moveToBack(page, of: heap)
+      page.pointee.budget = -1
+    }
   }
 }
 
 /// A page with a free block among the next few of the queue.
 private func usedPage(behind page: Page) -> Page? {
   var number = page.pointee.next
-  for _ in 0..<8 where number != 0 {
+  for _ in 0..<8 where number != page.number {
     let candidate = Page(number: number)
     if candidate.pointee.free != 0 || candidate.remoteCount != 0 { return candidate }
     number = candidate.pointee.next

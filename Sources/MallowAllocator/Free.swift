@@ -32,7 +32,14 @@ func pageEmptied(_ page: Page) {
 
 @c(mallow_deallocate_slow) @inline(never)
 func deallocateSlow(_ block: UInt64) {
-  if block == 0 { return }
+  let page = Page(ofSliceAt: block)
+  if page.contains(block: block) && !page.hasTrailers && !page.hasFreeMark(block) { return putBack(block, page) }
+  if block != 0 { deallocateOther(block) }
+}
+
+/// Blocks that the short way does not know, and misuse.
+@inline(never)
+private func deallocateOther(_ block: UInt64) {
   let found = locate(block, doing: "free")
   if found.page.pointee.kind == UInt8(MALLOW_PAGE_BLOCKS) {
     if found.page.hasTrailers { noteRecordedFree(found.page, block) }

@@ -1,5 +1,6 @@
-// A heap's queues: for each size class the pages that may have a free block, with the page to allocate from in front.
-// Full pages are on no queue; the first block freed into one brings it back.
+// A heap's queues: for each size class a ring of the pages that may have a free block, with the page to allocate from in front.
+// A page without a free block goes to the back, by moving the front on; where it has none when its turn comes again, it leaves the
+// queue, and the first block freed into it brings it back.
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
@@ -10,32 +11,53 @@ func frontPage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   return number == 0 ? nil : Page(number: number)
 }
 
+extension UnsafeMutablePointer where Pointee == mallow_page {
+  /// Whether no other page is on the queue that this one is on.
+  @inline(__always)
+  var isAlone: Bool { pointee.next == number }
+}
+
+/// Puts a page at the back of its queue.
+func append(_ page: Page, to heap: Heap) {
+  let first = mallow_heap_first(heap, page.hasTrailers) + page.sizeClass
+  let number = page.number
+  if first.pointee == 0 {
+    page.pointee.next = number
+    page.pointee.previous = number
+    first.pointee = number
+    return
+  }
+  let front = Page(number: first.pointee)
+  page.pointee.next = first.pointee
+  page.pointee.previous = front.pointee.previous
+  Page(number: front.pointee.previous).pointee.next = number
+  front.pointee.previous = number
+}
+
 /// Puts a page of the queue in front of it.
 func moveToFront(_ page: Page, of heap: Heap) {
   remove(page, from: heap)
-  let first = mallow_heap_first(heap, page.hasTrailers) + page.sizeClass
-  page.pointee.next = first.pointee
-  if first.pointee == 0 { mallow_heap_last(heap, page.hasTrailers)[page.sizeClass] = page.number } else { Page(number: first.pointee).pointee.previous = page.number }
-  first.pointee = page.number
+  append(page, to: heap)
+  mallow_heap_first(heap, page.hasTrailers)[page.sizeClass] = page.number
 }
 
-func append(_ page: Page, to heap: Heap) {
-  let first = mallow_heap_first(heap, page.hasTrailers)
-  let last = mallow_heap_last(heap, page.hasTrailers)
-  let index = page.sizeClass
-  page.pointee.next = 0
-  page.pointee.previous = last[index]
-  if last[index] == 0 { first[index] = page.number } else { Page(number: last[index]).pointee.next = page.number }
-  last[index] = page.number
+/// Puts the front page of a queue at its back.
+@inline(__always)
+func moveToBack(_ front: Page, of heap: Heap) {
+  mallow_heap_first(heap, front.hasTrailers)[front.sizeClass] = front.pointee.next
 }
 
 func remove(_ page: Page, from heap: Heap) {
-  let first = mallow_heap_first(heap, page.hasTrailers)
-  let last = mallow_heap_last(heap, page.hasTrailers)
   let index = page.sizeClass
+  let first = mallow_heap_first(heap, page.hasTrailers) + index
   if mallow_heap_current(heap)[index] == page.address { setCurrent(heap, index, heap.noPage) }
-  if page.pointee.next == 0 { last[index] = page.pointee.previous } else { Page(number: page.pointee.next).pointee.previous = page.pointee.previous }
-  if page.pointee.previous == 0 { first[index] = page.pointee.next } else { Page(number: page.pointee.previous).pointee.next = page.pointee.next }
+  if page.isAlone {
+    first.pointee = 0
+  } else {
+    Page(number: page.pointee.next).pointee.previous = page.pointee.previous
+    Page(number: page.pointee.previous).pointee.next = page.pointee.next
+    if first.pointee == page.number { first.pointee = page.pointee.next }
+  }
   page.pointee.next = 0
   page.pointee.previous = 0
 }

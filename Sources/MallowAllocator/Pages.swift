@@ -65,7 +65,7 @@ func markFree(_ run: SliceRun, described: Int) {
 
 /// Releases a page without blocks in use unless it is the last of its queue, which is kept for the next allocation.
 func releaseIfSpare(_ page: Page, of heap: Heap) {
-  if page.pointee.next == 0 && page.pointee.previous == 0 { return }
+  if page.isAlone { return }
   remove(page, from: heap)
   releasePage(page, of: heap)
 }
@@ -122,16 +122,18 @@ func tidy(_ heap: Heap, pagesPerQueue: Int) {
 
 private func tidyQueues(_ heap: Heap, pagesPerQueue: Int, trailers: Bool) {
   for index in 0..<Int(MALLOW_CLASS_COUNT) {
-    var number = mallow_heap_first(heap, trailers)[index]
+    guard var page = frontPage(heap, index, trailers: trailers) else { continue }
+    let back = Page(number: page.pointee.previous)
     var left = pagesPerQueue
-    while number != 0 && left > 0 {
-      let page = Page(number: number)
-      number = page.pointee.next
-      left &-= 1
+    while true {
+      let next = Page(number: page.pointee.next)
       if page.isEmpty {
         remove(page, from: heap)
         releasePage(page, of: heap, aged: true)
       }
+      left &-= 1
+      if page == back || left == 0 { break }
+      page = next
     }
   }
 }

@@ -79,10 +79,11 @@ struct mallow_page {
                          // SPAN, HUGE: bytes that the program may use (`usable`)
   uint64_t remote_free;  // BLOCKS: blocks freed by other threads, an atomic stack | MALLOW_REMOTE_*. SPAN, HUGE: bytes requested (`requested`)
   uint64_t limit;        // BLOCKS: carved * (multiplier * size mod 2^64)
-  uint32_t next;         // page number (address >> 16) of the next page in its heap's queue, or in remote_pages; 0 ends
-  uint32_t previous;     // page number of the previous page in the queue; 0 at the front
+  uint32_t next;         // page number (address >> 16) of the next page in its heap's queue, a ring; or in remote_pages or cached, where 0 ends
+  uint32_t previous;     // page number of the previous page in the queue; 0 on none
   uint16_t used;         // BLOCKS: blocks in use as the owner sees it: remote frees not yet collected and the whole budget count as used
-  int16_t budget;        // BLOCKS: how many blocks the fast path of malloc may still take before it takes the slow one. -1 stands for 0
+  int16_t budget;        // BLOCKS: how many blocks the fast path of malloc may still take before it takes the slow one.
+                         // -1 stands for 0 too, and marks a page of the queue that had no free block when its turn came
   uint16_t carved;       // BLOCKS: blocks that have ever been put on the free list; the rest was never touched.
                          // SPAN: number of slices, TAIL: distance back to the head, in slices (`slices`)
   uint8_t size_class;    // 0 ..< MALLOW_CLASS_COUNT
@@ -137,9 +138,7 @@ struct mallow_heap {
   struct mallow_page none;                // stands in where there is no page to allocate from: nothing can be taken from it
   uint64_t current[MALLOW_CLASS_COUNT];   // by size class: descriptor to allocate from, or `none`
   uint32_t first[MALLOW_CLASS_COUNT];     // queues of pages that may have free blocks: page number of the first
-  uint32_t last[MALLOW_CLASS_COUNT];      // and of the last
   uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
-  uint32_t trailer_last[MALLOW_CLASS_COUNT];
   uint32_t cached[MALLOW_CACHED_SLICES + 1];   // free runs that the heap keeps, by their number of slices: page number of the first, linked by `next`
   uint32_t cached_slices;                      // slices of all these runs
   uint64_t granted[2];                         // a set bit: the current page of the class may have a budget

@@ -121,7 +121,6 @@ static inline void *_Nullable mallow_map_failed(void) { return MAP_FAILED; }
 static inline uint64_t *mallow_direct(void) { return mallow_thread_direct; }
 static inline uint64_t *mallow_heap_current(struct mallow_heap *h) { return h->current; }
 static inline uint32_t *mallow_heap_first(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_first : h->first; }
-static inline uint32_t *mallow_heap_last(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_last : h->last; }
 static inline struct mallow_page *mallow_heap_none(struct mallow_heap *h) { return &h->none; }
 static inline uint32_t *mallow_heap_cached(struct mallow_heap *h) { return h->cached; }
 static inline uint64_t *mallow_heap_granted(struct mallow_heap *h) { return h->granted; }
