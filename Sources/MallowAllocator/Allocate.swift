@@ -188,6 +188,10 @@ private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, align
     return address(block)
   }
   revokeGrant(current, of: heap)
+  if alignment == 16, mallow_heap_first(heap, false)[sizeClass] == 0, let block = borrow(heap, sizeClass) {
+    if zeroed { memset(block, 0, Int(size)) }
+    return address(block)
+  }
   var fresh = false
   guard let page = pageWithBlocks(heap, sizeClass, trailers: false, fresh: &fresh) else { return 0 }
   if !refill(page, heap) {
@@ -203,6 +207,26 @@ private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, align
     if !(fresh && SliceRun(of: page).isClean) { memset(block, 0, Int(size)) }
   }
   return address(block)
+}
+
+/// How many blocks of a class come from pages of larger classes before it gets a page of its own.
+private let mostBorrowed: UInt8 = 4
+
+/// A block from the current page of one of the next larger classes, for a class that has no page and may never need many blocks: a page
+/// would cost a page of the kernel at once.
+private func borrow(_ heap: Heap, _ sizeClass: Int) -> UnsafeMutableRawPointer? {
+  let borrowed = mallow_heap_borrowed(heap) + sizeClass
+  let size = blockSize(ofClass: sizeClass)
+  if borrowed.pointee == mostBorrowed || size > UInt64(MALLOW_SMALL_BLOCK) { return nil }
+  for larger in (sizeClass &+ 1)..<Swift.min(sizeClass &+ 4, Int(MALLOW_CLASS_COUNT)) where blockSize(ofClass: larger) <= size &+ size / 4 &+ 16 {
+    let page = Page(at: mallow_heap_current(heap)[larger])
+    if page.pointee.budget > 0 && page.pointee.free != 0 {
+      borrowed.pointee &+= 1
+      page.pointee.budget &-= 1
+      return take(page.pointee.free, from: page)
+    }
+  }
+  return nil
 }
 
 /// The first page of a queue that has a free block, a fresh one if need be; nil where there is no memory.

@@ -6,21 +6,33 @@ import CMallow
 /// A size of 0 frees the block and returns nil, as glibc does.
 public func reallocate(_ old: UnsafeMutableRawPointer?, _ newSize: Int) -> UnsafeMutableRawPointer? {
   guard let old else { return allocate(newSize) }
-  let page = Page(ofSliceAt: address(old))
-  if page.contains(block: address(old)) && !page.hasTrailers && !page.hasFreeMark(address(old)) && newSize != 0 {
+  let block = address(old)
+  let page = Page(ofSliceAt: block)
+  if page.contains(block: block) {
     let usable = page.blockSize
-    if fits(UInt64(UInt(bitPattern: newSize)), usable) { return old }
-    if UInt(bitPattern: newSize) > UInt(largestRequest) { return outOfMemory() }
-    guard let new = allocate(newSize) else { return nil }
-    memcpy(new, old, min(Int(usable), newSize))
-    deallocate(old)
-    return new
+    if UInt64(UInt(bitPattern: newSize)) <= usable {
+      if UInt64(UInt(bitPattern: newSize)) >= usable / 2 && !page.hasTrailers && !page.hasFreeMark(block) { return old }
+    }
+    return reallocateMoving(old, newSize)
   }
   return reallocateOther(old, newSize)
 }
 
+/// A block of a page that does not stay where it is, unless its page has trailers.
+@c(mallow_reallocate_moving) @inline(never)
+private func reallocateMoving(_ old: UnsafeMutableRawPointer, _ newSize: Int) -> UnsafeMutableRawPointer? {
+  let page = Page(ofSliceAt: address(old))
+  if page.hasTrailers || page.hasFreeMark(address(old)) || newSize == 0 || UInt(bitPattern: newSize) > UInt(largestRequest) {
+    return reallocateOther(old, newSize)
+  }
+  guard let new = allocate(newSize) else { return nil }
+  memcpy(new, old, min(Int(page.blockSize), newSize))
+  deallocate(old)
+  return new
+}
+
 /// Blocks that the short way does not know, and misuse.
-@inline(never)
+@c(mallow_reallocate_other) @inline(never)
 private func reallocateOther(_ old: UnsafeMutableRawPointer, _ newSize: Int) -> UnsafeMutableRawPointer? {
   if newSize == 0 {
     deallocate(old)

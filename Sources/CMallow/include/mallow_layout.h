@@ -135,6 +135,12 @@ struct mallow_region {
 
 // A thread's heap. Heaps are never freed: a new thread takes over an orphan, with all its pages.
 struct mallow_heap {
+  // What other threads read and write is apart from the rest by the size of a cache line.
+  uint64_t state;                         // MALLOW_HEAP_*
+  uint64_t remote_pages;                  // atomic stack of page numbers: full pages that another thread has freed into
+  uint64_t orphan_frees;                  // atomic: blocks that others freed here since the thread ended
+  uint64_t next;                          // address of the next heap; 0 ends
+  uint64_t apart[4];
   struct mallow_page none;                // stands in where there is no page to allocate from: nothing can be taken from it
   uint64_t current[MALLOW_CLASS_COUNT];   // by size class: descriptor to allocate from, or `none`
   uint32_t first[MALLOW_CLASS_COUNT];     // queues of pages that may have free blocks: page number of the first
@@ -146,10 +152,6 @@ struct mallow_heap {
   int64_t until_sample[MALLOW_CLASS_COUNT + 1];  // bytes until the next sample, by class; the last entry is for spans
   uint64_t trailer_allocations;           // blocks allocated with a trailer
   uint64_t span_allocations;              // spans and huge blocks allocated
-  uint64_t remote_pages;                  // atomic stack of page numbers: full pages that another thread has freed into
-  uint64_t orphan_frees;                  // atomic: blocks that others freed here since the thread ended
-  uint64_t next;                          // address of the next heap; 0 ends
-  uint64_t state;                         // MALLOW_HEAP_*
   uint64_t in_slow_path;                  // non-zero while its queues may be inconsistent
   uint64_t last_tick;                     // milliseconds
   uint64_t random;                        // state of the sampler's generator
@@ -162,6 +164,7 @@ struct mallow_heap {
   uint32_t until_clock;                   // slow paths until the clock is looked at again
   uint32_t grant_limit;                   // while purge_pending: the most blocks that the fast path gets at once
   uint8_t short_refills[MALLOW_CLASS_COUNT];  // refills with few blocks since the page was carved further
+  uint8_t borrowed[MALLOW_CLASS_COUNT];   // blocks that came from the page of a larger class, since the class had none yet
   uint64_t quarantine[MALLOW_QUARANTINE_COUNT];  // hardened mode: freed blocks held back, 0 for none
 };
 
