@@ -68,7 +68,7 @@ func allocateFromPage(_ size: UInt64, _ page: Page) -> UnsafeMutableRawPointer? 
     mallow_heap_short_refills(heap)[index] = refills
     if refills == 16 { return carveAndAllocate(size, page) }
   }
-  grant(page, of: heap, count)
+  grant(page, of: heap, min(count, grantLimit(heap, index)))
   page.pointee.budget &-= 1
   return take(page.pointee.free, from: page)
 }
@@ -89,7 +89,7 @@ private func allocateFromNext(_ size: UInt64, _ page: Page) -> UnsafeMutableRawP
   moveToBack(page, of: heap)
   setCurrent(heap, index, next)
   page.pointee.budget = -1
-  grant(next, of: heap, count)
+  grant(next, of: heap, min(count, grantLimit(heap, index)))
   next.pointee.budget &-= 1
   return take(next.pointee.free, from: next)
 }
@@ -298,6 +298,6 @@ private func refill(_ page: Page, _ heap: Heap) -> Bool {
     if most < 64 { heap.pointee.grant_limit = UInt32(most &* 2) }
     if count > most { count = most }
   }
-  grant(page, of: heap, Int(count))
+  grant(page, of: heap, min(Int(count), grantLimit(heap, page.sizeClass)))
   return true
 }

@@ -23,9 +23,13 @@ public func deallocate(_ block: UnsafeMutableRawPointer?) {
 @c(mallow_page_emptied) @inline(never)
 func pageEmptied(_ page: Page) {
   let heap: Heap = mallow_thread_heap
-  if mallow_heap_current(heap)[page.sizeClass] == page.address { return }
+  if page.isAlone || mallow_heap_current(heap)[page.sizeClass] == page.address {
+    // Little memory is kept for the class's next block; so is much of it where that is wanted at once.
+    if page.touched <= 4 &* mallow_state.kernel_page || isBusy(heap, page.sizeClass) { return }
+  }
   heap.pointee.in_slow_path &+= 1
-  releaseIfSpare(page, of: heap)
+  remove(page, from: heap)
+  releasePage(page, of: heap)
   beat(heap)
   heap.pointee.in_slow_path &-= 1
 }
@@ -79,7 +83,8 @@ private func pushLocally(_ block: UInt64, _ page: Page, _ heap: Heap) {
     if !markNotFull(page, of: heap) { return }
   }
   if page.pointee.used == 0 && mallow_heap_current(heap)[page.sizeClass] != page.address {
-    releaseIfSpare(page, of: heap)
+    remove(page, from: heap)
+    releasePage(page, of: heap)
     beat(heap)
   }
 }

@@ -5,6 +5,20 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
+/// The most blocks of a class that may be granted now. The first grants after a tick are short: a page that becomes empty while blocks
+/// are granted is not seen to be, and need not be where blocks come and go fast.
+@inline(__always)
+func grantLimit(_ heap: Heap, _ sizeClass: Int) -> Int {
+  let refills = mallow_heap_refills(heap) + sizeClass
+  let limit = 1 &<< Int(refills.pointee)
+  if refills.pointee < 12 { refills.pointee &+= 1 }
+  return limit
+}
+
+/// Whether blocks of the class come and go fast: a page of it that becomes empty will be wanted again at once.
+@inline(__always)
+func isBusy(_ heap: Heap, _ sizeClass: Int) -> Bool { mallow_heap_refills(heap)[sizeClass] > 4 }
+
 /// Grants `count` blocks of the class's current page.
 @inline(__always)
 func grant(_ page: Page, of heap: Heap, _ count: Int) {

@@ -44,7 +44,7 @@ func markTails(_ run: SliceRun) {
 /// Returns a page's slices. It must be on no queue, with no block in use.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
   let run = SliceRun(of: page)
-  let touched = UInt64(page.pointee.carved) &* page.blockSize
+  let touched = page.touched
   markFree(run, described: run.count)
   if aged {
     freeSlices(run, touched: touched, aged: true)
@@ -63,17 +63,14 @@ func markFree(_ run: SliceRun, described: Int) {
   for distance in 0..<described { (page + distance).pointee.kind = UInt8(MALLOW_PAGE_FREE) }
 }
 
-/// Releases a page without blocks in use unless it is the last of its queue, which is kept for the next allocation.
-func releaseIfSpare(_ page: Page, of heap: Heap) {
-  if page.isAlone { return }
-  remove(page, from: heap)
-  releasePage(page, of: heap)
-}
-
 extension UnsafeMutablePointer where Pointee == mallow_page {
   /// Blocks that other threads have freed and that are not collected yet.
   @inline(__always)
   var remoteCount: Int { Int(mallow_load(remoteFree) &>> UInt64(MALLOW_REMOTE_COUNT_SHIFT)) }
+
+  /// Bytes from the page's start that were ever handed out.
+  @inline(__always)
+  var touched: UInt64 { UInt64(pointee.carved) &* blockSize }
 
   /// Whether no block is in use.
   @inline(__always)

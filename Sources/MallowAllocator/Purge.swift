@@ -117,6 +117,7 @@ func tick(_ heap: Heap) {
   let now = milliseconds()
   if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 { return }
   heap.pointee.last_tick = now
+  memset(mallow_heap_refills(heap), 0, Int(MALLOW_CLASS_COUNT))
   tidy(heap, pagesPerQueue: 16)
   if mallow_state.orphans_freed != 0 {
     mallow_state.orphans_freed = 0

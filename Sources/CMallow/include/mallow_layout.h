@@ -164,6 +164,7 @@ struct mallow_heap {
   uint32_t until_clock;                   // slow paths until the clock is looked at again
   uint32_t grant_limit;                   // while purge_pending: the most blocks that the fast path gets at once
   uint8_t short_refills[MALLOW_CLASS_COUNT];  // refills with few blocks since the page was carved further
+  uint8_t refills[MALLOW_CLASS_COUNT];    // grants of the class since the last tick: each is at most twice the one before
   uint8_t borrowed[MALLOW_CLASS_COUNT];   // blocks that came from the page of a larger class, since the class had none yet
   uint64_t quarantine[MALLOW_QUARANTINE_COUNT];  // hardened mode: freed blocks held back, 0 for none
 };

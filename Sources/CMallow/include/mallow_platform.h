@@ -122,6 +122,7 @@ static inline uint64_t *mallow_direct(void) { return mallow_thread_direct; }
 static inline uint64_t *mallow_heap_current(struct mallow_heap *h) { return h->current; }
 static inline uint32_t *mallow_heap_first(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_first : h->first; }
 static inline struct mallow_page *mallow_heap_none(struct mallow_heap *h) { return &h->none; }
+static inline uint8_t *mallow_heap_refills(struct mallow_heap *h) { return h->refills; }
 static inline uint8_t *mallow_heap_borrowed(struct mallow_heap *h) { return h->borrowed; }
 static inline uint32_t *mallow_heap_cached(struct mallow_heap *h) { return h->cached; }
 static inline uint64_t *mallow_heap_granted(struct mallow_heap *h) { return h->granted; }
