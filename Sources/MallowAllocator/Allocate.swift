@@ -276,14 +276,11 @@ private func usedPage(behind page: Page) -> Page? {
   return nil
 }
 
-/// The most blocks that are granted at once where the fast path looks whether the list is empty.
-private let largestGrant: Int64 = 1024
-
 /// Grants the blocks of a page's list to the fast path, as many as there are before the next sample.
 /// - Returns: false where the very next block of this class is to be sampled.
 private func refill(_ page: Page, _ heap: Heap) -> Bool {
   let size = Int64(page.blockSize)
-  var count = size > directLimit ? largestGrant : Int64(page.pointee.carved &- page.pointee.used)
+  var count = size > directLimit ? Int64(largestGrant) : Int64(page.pointee.carved &- page.pointee.used)
   let untilSample = mallow_heap_until_sample(heap) + page.sizeClass
   if untilSample.pointee < count &* size {
     count = untilSample.pointee / size

@@ -5,19 +5,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
-/// The most blocks of a class that may be granted now. The first grants after a tick are short: a page that becomes empty while blocks
-/// are granted is not seen to be, and need not be where blocks come and go fast.
+/// Refills after which blocks of a class come and go fast, until the next tick.
+private let busyAfter: UInt8 = 64
+/// The most blocks that are granted at once where the fast path looks whether the list is empty.
+let largestGrant = 1024
+
+/// The most blocks of a class that may be granted now. The first grants after a tick are short, those of large blocks all but one:
+/// a page that becomes empty while blocks are granted is not seen to be, and need not be where blocks come and go fast.
 @inline(__always)
 func grantLimit(_ heap: Heap, _ sizeClass: Int) -> Int {
   let refills = mallow_heap_refills(heap) + sizeClass
-  let limit = 1 &<< Int(refills.pointee)
-  if refills.pointee < 12 { refills.pointee &+= 1 }
-  return limit
+  if refills.pointee == busyAfter { return largestGrant &* 4 }
+  refills.pointee &+= 1
+  return blockSize(ofClass: sizeClass) > directLimit ? 1 : 1 &<< Int(min(refills.pointee, 12))
 }
 
 /// Whether blocks of the class come and go fast: a page of it that becomes empty will be wanted again at once.
 @inline(__always)
-func isBusy(_ heap: Heap, _ sizeClass: Int) -> Bool { mallow_heap_refills(heap)[sizeClass] > 4 }
+func isBusy(_ heap: Heap, _ sizeClass: Int) -> Bool {
+  let refills = mallow_heap_refills(heap)[sizeClass]
+  return refills == busyAfter || refills > 8 && blockSize(ofClass: sizeClass) <= directLimit
+}
 
 /// Grants `count` blocks of the class's current page.
 @inline(__always)

@@ -3,15 +3,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
-/// `count` slices, from the heap's cache where it has some.
+/// `count` slices, from the heap's cache where it has some: the shortest run that is long enough.
 func takeSlices(_ heap: Heap, _ count: Int, alignment: Int = 1) -> SliceRun? {
-  if count <= Int(MALLOW_CACHED_SLICES) && alignment == 1 {
-    let first = mallow_heap_cached(heap) + count
-    if first.pointee != 0 {
-      let page = Page(number: first.pointee)
-      first.pointee = page.pointee.next
-      heap.pointee.cached_slices &-= UInt32(count)
-      return SliceRun(of: page)
+  if heap.pointee.cached_slices >= UInt32(count) && alignment == 1 {
+    for length in count...Int(MALLOW_CACHED_SLICES) where mallow_heap_cached(heap)[length] != 0 {
+      let first = mallow_heap_cached(heap) + length
+      let run = SliceRun(of: Page(number: first.pointee))
+      first.pointee = run.page.pointee.next
+      run.page.pointee.kind = UInt8(MALLOW_PAGE_FREE)
+      heap.pointee.cached_slices &-= UInt32(length)
+      if length > count { putIntoCache(heap, SliceRun(region: run.region, first: run.first &+ count, count: length &- count)) }
+      return SliceRun(region: run.region, first: run.first, count: count)
     }
   }
   return allocateSlices(count, alignment: alignment)
@@ -27,16 +29,20 @@ func giveUpSlices(_ heap: Heap, _ run: SliceRun, touched: UInt64) -> Bool {
     return true
   }
   run.markDirty(touched)
+  putIntoCache(heap, run)
+  return false
+}
+
+private func putIntoCache(_ heap: Heap, _ run: SliceRun) {
   let page = run.page
+  let first = mallow_heap_cached(heap) + run.count
   page.pointee.start = run.start
   page.pointee.slices = UInt16(run.count)
-  let first = mallow_heap_cached(heap) + run.count
   page.pointee.next = first.pointee
   mallow_publish()
   page.pointee.kind = UInt8(MALLOW_PAGE_CACHED)
   first.pointee = page.number
   heap.pointee.cached_slices &+= UInt32(run.count)
-  return false
 }
 
 /// Gives all runs of the cache back to their regions.
