@@ -10,15 +10,15 @@ orders() {
     for (order = 0; order < 20; order++) {
       printf "%s{\"id\": %d, \"customer\": \"customer %d\", \"items\": [", order ? ", " : "", order, rand() * 1000
       for (item = 0; item < 1 + int(rand() * 4); item++)
-        printf "%s{\"name\": \"an item named %d\", \"price\": %.2f, \"tags\": [\"tag %d\", \"a longer tag %d\"]}", item ? ", " : "",
-          rand() * 5000, rand() * 100, rand() * 9, rand() * 9
+        printf "%s{\"name\": \"an item named %d\", \"price\": %.2f, \"tags\": [\"tag %d\", \"a longer tag %d\"]}",
+          item ? ", " : "", rand() * 5000, rand() * 100, rand() * 9, rand() * 9
       printf "]}"
     }
     print "]"
   }'
 }
 
-# The package is built here, in a folder that is not named like one of its dependencies, since that would break their resolution.
+# The package is built here. Its folder must not be named like one of its dependencies, or that is not found.
 prepare() {
   mkdir -p web-server
   cp -a "$BENCHMARKS/programs/hummingbird/." web-server
