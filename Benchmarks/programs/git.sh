@@ -30,7 +30,7 @@ show() { "$@" git -C repository log --patch --stat main | sha256sum; }
 
 prepare() {
   rm -rf repository
-  git init --quiet --bare repository
+  git init --quiet --bare --initial-branch=main repository
   history | git -C repository fast-import --quiet
   repack
   show >expected
