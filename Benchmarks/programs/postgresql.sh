@@ -8,8 +8,8 @@ transactions=$(pick 200 2000)
 # A cluster of the benchmark's own, with its socket inside. PostgreSQL refuses to run as root.
 server() {
   become postgres
-  "$@" "${as[@]}" "$binaries/postgres" -D data -c listen_addresses= -k "$PWD/data" -c fsync=off -c autovacuum=off -c jit=off \
-    -c shared_buffers=16MB -c work_mem=32MB -c max_parallel_workers_per_gather=0
+  "$@" "${as[@]}" "$binaries/postgres" -D data -c listen_addresses= -k "$PWD/data" -c fsync=off -c autovacuum=off \
+    -c jit=off -c shared_buffers=16MB -c work_mem=32MB -c max_parallel_workers_per_gather=0
 }
 
 query() { "$binaries/psql" -h "$PWD/data" -U postgres -XAtq -v ON_ERROR_STOP=1 "$@"; }

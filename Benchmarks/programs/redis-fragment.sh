@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Redis whose strings are deleted and replaced by others of different sizes, again and again. All in all they need no more memory
-# than at first; an allocator that does not get rid of fragments does.
+# Redis whose strings are deleted and replaced by others of different sizes, again and again. The live ones never need more
+# memory than at first; an allocator that does not get rid of fragments does.
 # SPDX-License-Identifier: Apache-2.0
 
 PRELOAD=${PRELOAD:-libc.so.6} # as in redis.sh
@@ -29,13 +29,13 @@ commands() {
   }'
 }
 
-prepare() { commands >commands; }
+prepare() { commands >load; }
 
 run() {
   measured_start redis-server --port 0 --unixsocket redis.sock --save '' --loglevel warning
   wait_until 10 redis-cli -s redis.sock ping
   local started=${EPOCHREALTIME/./}
-  redis-cli -s redis.sock --pipe <commands
+  redis-cli -s redis.sock --pipe <load
   awk -v took=$((${EPOCHREALTIME/./} - started)) 'BEGIN { print took / 1e6 }' >"$WALL"
   redis-cli -s redis.sock dbsize | cmp - keys
   measured_stop

@@ -2,7 +2,8 @@
 # SQLite in memory: inserts, indexes, joins, grouping, string functions and JSON.
 # SPDX-License-Identifier: Apache-2.0
 
-program=(sqlite3 -batch -init /dev/null :memory: ".param set :rows $(pick 30000 300000)" ".read $BENCHMARKS/programs/sqlite/work.sql")
+program=(sqlite3 -batch -init /dev/null :memory:
+  ".param set :rows $(pick 30000 300000)" ".read $BENCHMARKS/programs/sqlite/work.sql")
 
 prepare() { "${program[@]}" >expected; }
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # The object file holds its own name, which so must stay the same.
-compile=(swiftc "$(pick -Onone -O)" -wmo -swift-version 6 -parse-as-library -module-name Shapes -c "$BENCHMARKS"/programs/swiftc/*.swift -o output.o)
+compile=(swiftc "$(pick -Onone -O)" -wmo -swift-version 6 -parse-as-library -module-name Shapes
+  -c "$BENCHMARKS"/programs/swiftc/*.swift -o output.o)
 
 prepare() {
   "${compile[@]}"

@@ -75,5 +75,6 @@ int count_words(const std::string &text) {
 int main(int count, char **) {
   Any<typename Tags<30>::type> any;
   any.add(count);
-  std::cout << any.visit() << ' ' << any.total() << ' ' << count_words(tables(std::make_integer_sequence<int, 2>(), count)) << '\n';
+  std::cout << any.visit() << ' ' << any.total() << ' '
+            << count_words(tables(std::make_integer_sequence<int, 2>(), count)) << '\n';
 }

@@ -23,11 +23,14 @@ SELECT count(DISTINCT replace(note, 'o', '0') || substr(item, 6, 2)), max(instr(
 SELECT item, count(*) AS n, group_concat(trim(substr(note, 1, 9))) FROM purchase WHERE note LIKE '%fox%'
   GROUP BY item ORDER BY n DESC, item LIMIT 3;
 SELECT sum(length(orders)) FROM (
-  SELECT customer, json_group_array(json_object('id', id, 'item', item, 'price', price)) AS orders FROM purchase GROUP BY customer);
-SELECT count(*), sum(json_extract(row, '$.price') > 5000) FROM (SELECT json_object('id', id, 'price', price) AS row FROM purchase);
+  SELECT customer, json_group_array(json_object('id', id, 'item', item, 'price', price)) AS orders
+    FROM purchase GROUP BY customer);
+SELECT count(*), sum(json_extract(row, '$.price') > 5000)
+  FROM (SELECT json_object('id', id, 'price', price) AS row FROM purchase);
 SELECT sum(place) FROM (SELECT row_number() OVER (PARTITION BY customer ORDER BY price, id) AS place FROM purchase);
 
 UPDATE purchase SET note = note || ' ' || hex(randomblob(id % 16)) WHERE id % 3 = 0;
 DELETE FROM purchase WHERE id % 4 = 0;
-INSERT INTO purchase (customer, item, price, note) SELECT customer, lower(item), price / 2, quote(note) FROM purchase WHERE id % 5 = 0;
+INSERT INTO purchase (customer, item, price, note)
+  SELECT customer, lower(item), price / 2, quote(note) FROM purchase WHERE id % 5 = 0;
 SELECT count(*), sum(length(note)), round(sum(price), 2) FROM purchase;

@@ -12,8 +12,10 @@ indirect enum Expression<Number: Numeric & Hashable & Sendable>: Hashable, Senda
     switch self {
     case .number(let number): number
     case .variable(let name): values[name]
-    case .sum(let terms): terms.reduce(Number.zero as Number?) { sum, term in sum.flatMap { a in term.evaluate(values).map { a + $0 } } }
-    case .product(let factors): factors.reduce(1 as Number?) { sum, term in sum.flatMap { a in term.evaluate(values).map { a * $0 } } }
+    case .sum(let terms):
+      terms.reduce(Number.zero as Number?) { sum, term in sum.flatMap { a in term.evaluate(values).map { a + $0 } } }
+    case .product(let factors):
+      factors.reduce(1 as Number?) { product, factor in product.flatMap { a in factor.evaluate(values).map { a * $0 } } }
     case .power(let base, let exponent): base.evaluate(values).map { b in (0..<exponent).reduce(1) { a, _ in a * b } }
     }
   }
@@ -61,7 +63,9 @@ indirect enum Expression<Number: Numeric & Hashable & Sendable>: Hashable, Senda
     }
   }
 
-  private static func split(_ parts: [Expression], from start: Number, by join: (Number, Number) -> Number) -> (Number, [Expression]) {
+  private static func split(
+    _ parts: [Expression], from start: Number, by join: (Number, Number) -> Number
+  ) -> (Number, [Expression]) {
     parts.reduce(into: (start, [])) { result, part in
       if case .number(let number) = part { result.0 = join(result.0, number) } else { result.1.append(part) }
     }

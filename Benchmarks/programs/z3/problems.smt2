@@ -1,0 +1,40 @@
+; How long these take, if they end at all, hangs on each other and on z3's version: they are found by trial.
+; SPDX-License-Identifier: Apache-2.0
+
+; A chain of equations, for z3's nonlinear solver alone; then the same with a smaller circle.
+(declare-const u Real) (declare-const w Real) (declare-const x Real) (declare-const y Real) (declare-const z Real)
+(assert (= (+ (* x x) (* y y)) 5))
+(assert (= (+ (* y y z) (* z w)) 1))
+(assert (= (+ (* w w x) (* u y)) 2))
+(assert (> (* u u u) (+ 1 (* x y z w))))
+(assert (< u (* x z)))
+(check-sat)
+(reset)
+
+(declare-const u Real) (declare-const w Real) (declare-const x Real) (declare-const y Real) (declare-const z Real)
+(assert (= (+ (* x x) (* y y)) 4))
+(assert (= (+ (* y y z) (* z w)) 1))
+(assert (= (+ (* w w x) (* u y)) 2))
+(assert (> (* u u u) (+ 1 (* x y z w))))
+(assert (< u (* x z)))
+(check-sat)
+(reset)
+
+; Inequalities between means, and points on a sphere, for the incremental solver.
+(declare-const x Real) (declare-const y Real) (declare-const z Real)
+(push)
+(assert (and (> x 0) (> y 0) (> z 0)))
+(assert (< (+ (* x x x x) (* y y y y) (* z z z z)) (* x y z (+ x y z))))
+(check-sat)
+(pop)
+(push)
+(assert (< (+ (* x x x) (* y y y) (* z z z) (* 3 x y z)) (+ (* x x y) (* x x z) (* y y x) (* y y z) (* z z x) (* z z y))))
+(assert (and (>= x 0) (>= y 0) (>= z 0)))
+(check-sat)
+(pop)
+(push)
+(assert (= (+ (* x x) (* y y) (* z z)) 9))
+(assert (= (+ (* x y z) (* x x)) 3))
+(assert (> (* x (- y z)) (+ 1 (* z z))))
+(check-sat)
+(pop)
