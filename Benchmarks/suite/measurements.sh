@@ -161,7 +161,7 @@ measure_instructions() {
         failed instructions "$kind" "$allocator" 1 "callgrind counted nothing"
         continue
       }
-      record instructions "$kind" "$allocator" $(((many - few) / 100000))
+      record instructions "$kind" "$allocator" "$(awk "BEGIN { printf \"%.1f\", ($many - $few) / 100000 }")"
       measured=1
     done
   done

@@ -27,6 +27,11 @@ func pageEmptied(_ page: Page) {
     // Little memory is kept for the class's next block; so is much of it where that is wanted at once.
     if page.touched <= 4 &* mallow_state.kernel_page || isBusy(heap, page.sizeClass) { return }
   }
+  releaseEmptied(page, heap)
+}
+
+@c(mallow_release_emptied) @inline(never)
+private func releaseEmptied(_ page: Page, _ heap: Heap) {
   heap.pointee.in_slow_path &+= 1
   remove(page, from: heap)
   releasePage(page, of: heap)
@@ -163,8 +168,16 @@ private func spanAround(_ page: Page) -> Page {
 }
 
 /// The bytes that a live block offers; 0 for nil.
+@inline(__always)
 public func usableSize(of block: UnsafeMutableRawPointer?) -> Int {
-  let block = address(block)
+  let block = UInt64(UInt(bitPattern: block))
+  let page = Page(ofSliceAt: block)
+  if page.contains(block: block) && !page.hasTrailers && !page.hasFreeMark(block) { return Int(page.blockSize) }
+  return usableSizeOfOther(block)
+}
+
+@c(mallow_usable_size_of_other) @inline(never)
+public func usableSizeOfOther(_ block: UInt64) -> Int {
   if block == 0 { return 0 }
   return Int(usableSize(block, locate(block, doing: "malloc_usable_size")))
 }

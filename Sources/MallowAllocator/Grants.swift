@@ -35,7 +35,6 @@ func grant(_ page: Page, of heap: Heap, _ count: Int) {
   page.pointee.budget = Int16(truncatingIfNeeded: count)
   mallow_heap_handed_out(heap)[index] &+= UInt64(count)
   mallow_heap_until_sample(heap)[index] &-= Int64(count) &* Int64(page.blockSize)
-  mallow_heap_granted(heap)[index &>> 6] |= 1 &<< UInt64(index & 63)
 }
 
 extension UnsafeMutablePointer where Pointee == mallow_page {
@@ -67,8 +66,7 @@ func revokeGrant(_ page: Page, of heap: Heap) {
 /// Takes back all that is granted.
 func revokeGrants(_ heap: Heap) {
   for half in 0..<2 {
-    var classes = mallow_heap_granted(heap)[half]
-    mallow_heap_granted(heap)[half] = 0
+    var classes = mallow_heap_in_use(heap)[half]
     while classes != 0 {
       revokeGrant(Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount]), of: heap)
       classes &= classes &- 1
@@ -80,7 +78,7 @@ func revokeGrants(_ heap: Heap) {
 /// stays as it was, for once.
 func interruptGrants(_ heap: Heap) {
   for half in 0..<2 {
-    var classes = mallow_heap_granted(heap)[half]
+    var classes = mallow_heap_in_use(heap)[half]
     while classes != 0 {
       let page = Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount])
       if page.pointee.budget > 0 { mallow_interrupt_budget(page) }

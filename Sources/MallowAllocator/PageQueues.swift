@@ -68,6 +68,9 @@ func setCurrent(_ heap: Heap, _ sizeClass: Int, _ page: Page) {
   if current[sizeClass] == page.address { return }
   revokeGrant(Page(at: current[sizeClass]), of: heap)
   current[sizeClass] = page.address
+  let bit: UInt64 = 1 &<< UInt64(sizeClass & 63)
+  let inUse = mallow_heap_in_use(heap) + (sizeClass &>> 6)
+  if page == heap.noPage { inUse.pointee &= ~bit } else { inUse.pointee |= bit }
   let block = blockSize(ofClass: sizeClass)
   if block > directLimit { return }
   // All sizes of this class: those above the next smaller class's blocks.

@@ -76,6 +76,7 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   heap.pointee.in_slow_path &+= 1
   emptyQuarantine(heap)
   tidy(heap, pagesPerQueue: .max)
+  memset(mallow_heap_borrowed(heap), 0, Int(MALLOW_CLASS_COUNT))  // the next thread may want other classes
   for index in 0..<Int(MALLOW_CLASS_COUNT) { setCurrent(heap, index, heap.noPage) }
   heap.pointee.in_slow_path &-= 1
   setDirect(mallow_no_page())

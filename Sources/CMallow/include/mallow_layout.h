@@ -147,7 +147,7 @@ struct mallow_heap {
   uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
   uint32_t cached[MALLOW_CACHED_SLICES + 1];   // free runs that the heap keeps, by their number of slices: page number of the first, linked by `next`
   uint32_t cached_slices;                      // slices of all these runs
-  uint64_t granted[2];                         // a set bit: the current page of the class may have a budget
+  uint64_t in_use[2];                          // a set bit: the class has a current page
   uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks granted to the fast path in all; what is left of a page's budget was not taken
   int64_t until_sample[MALLOW_CLASS_COUNT + 1];  // bytes until the next sample, by class; the last entry is for spans
   uint64_t trailer_allocations;           // blocks allocated with a trailer

@@ -125,7 +125,7 @@ static inline struct mallow_page *mallow_heap_none(struct mallow_heap *h) { retu
 static inline uint8_t *mallow_heap_refills(struct mallow_heap *h) { return h->refills; }
 static inline uint8_t *mallow_heap_borrowed(struct mallow_heap *h) { return h->borrowed; }
 static inline uint32_t *mallow_heap_cached(struct mallow_heap *h) { return h->cached; }
-static inline uint64_t *mallow_heap_granted(struct mallow_heap *h) { return h->granted; }
+static inline uint64_t *mallow_heap_in_use(struct mallow_heap *h) { return h->in_use; }
 static inline uint8_t *mallow_heap_short_refills(struct mallow_heap *h) { return h->short_refills; }
 static inline uint64_t *mallow_heap_handed_out(struct mallow_heap *h) { return h->handed_out; }
 static inline int64_t *mallow_heap_until_sample(struct mallow_heap *h) { return h->until_sample; }
