@@ -13,7 +13,7 @@ private func residentFreeBytes() -> Int {
   while let region = candidate {
     candidate = region.next
     if region.pointee.base == 0 || region.pointee.kind != UInt32(MALLOW_MAP_REGION) { continue }
-    for slice in 0..<Int(region.pointee.slices) where Int32((Page(ofSliceAt: region.pointee.base) + slice).pointee.kind) == MALLOW_PAGE_FREE {
+    for slice in 0..<Int(region.pointee.slices) where MallowAllocatorHosted.test(mallow_region_free(region), slice) {
       let start = rawPointer(region.pointee.base + UInt64(slice) * sliceSize)
       #expect(mincore(start, Int(sliceSize), &pages) == 0)
       bytes += pages.count { $0 & 1 != 0 } * 4096
@@ -51,8 +51,8 @@ extension AllocatorTests {
       let block = allocate(size)
       memset(block!, 1, size)
       let start = block!
-      deallocate(block)
       #expect(mlock(start, 65536) == 0)
+      deallocate(block)
       #expect(settles { !trim() })
       #expect(checkSlices().dirtyFree >= 64)
       // What is not zero is not taken for zero.
