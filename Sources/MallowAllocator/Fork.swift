@@ -38,6 +38,7 @@ private func passOn(_ lock: UnsafeMutablePointer<mallow_lock>, from parent: UInt
 
 /// Makes sums, the region map, and where searches start anew from the bitmaps and records.
 func mendRegions() {
+  mendPageTable()
   var allDirty: UInt64 = 0
   mallow_state.used = 0
   var order: UInt64 = 0

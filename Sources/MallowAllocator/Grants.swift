@@ -54,6 +54,7 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 /// Takes back what is left of a page's budget: those blocks were not allocated, nor do they count towards the next sample.
 @inline(__always)
 func revokeGrant(_ page: Page, of heap: Heap) {
+  if page.pointee.budget == -1 { return }
   let left = page.budgetLeft
   page.pointee.budget = 0
   if left == 0 { return }

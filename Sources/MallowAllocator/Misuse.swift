@@ -89,7 +89,7 @@ func reportInvalid(_ function: StaticString, _ block: UInt64, _ page: Page) -> N
     message.append(decimal: block &- page.start)
     message.append(" bytes into the block at ")
     message.append(address: page.start)
-  case MALLOW_PAGE_FREE:
+  case MALLOW_PAGE_FREE, MALLOW_PAGE_CACHED:
     message.append("invalid pointer or double free: no block is allocated there any more")
   default:
     message.append("invalid pointer: the allocator's own memory")

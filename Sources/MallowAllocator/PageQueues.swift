@@ -62,7 +62,7 @@ func remove(_ page: Page, from heap: Heap) {
   page.pointee.previous = 0
 }
 
-/// Makes `page` the one that the running thread, whose heap this is, takes blocks of this class from.
+/// Makes `page` the one that a heap's thread takes blocks of this class from: the running thread, or none.
 func setCurrent(_ heap: Heap, _ sizeClass: Int, _ page: Page) {
   let current = mallow_heap_current(heap)
   if current[sizeClass] == page.address { return }
@@ -72,7 +72,7 @@ func setCurrent(_ heap: Heap, _ sizeClass: Int, _ page: Page) {
   let inUse = mallow_heap_in_use(heap) + (sizeClass &>> 6)
   if page == heap.noPage { inUse.pointee &= ~bit } else { inUse.pointee |= bit }
   let block = blockSize(ofClass: sizeClass)
-  if block > directLimit { return }
+  if block > directLimit || heap != mallow_thread_heap { return }
   // All sizes of this class: those above the next smaller class's blocks.
   let smaller = sizeClass == 0 ? 0 : blockSize(ofClass: sizeClass &- 1) &+ 16
   var index = Int(smaller / 16)

@@ -6,6 +6,8 @@ import CMallow
 
 /// Bytes of the window that the table covers at first.
 private let firstWindow: UInt64 = 16 << 30
+/// The same where the process may have little address space.
+private let smallestWindow: UInt64 = 2 << 30
 private let largestWindow: UInt64 = 1 << UInt64(MALLOW_WINDOW_BITS)
 
 /// Bytes of the page table for a window of `size` bytes.
@@ -17,7 +19,7 @@ func makePageTable() {
   var size = firstWindow
   let limit = addressSpaceLimit()
   // A small share of what the process may have.
-  while size > 1 << 30 && tableSize(size) > limit / 64 { size /= 2 }
+  while size > smallestWindow && tableSize(size) > limit / 64 { size /= 2 }
   var random = mallow_introspection.key
   for _ in 0..<16 {
     // The table comes first in its window, with room to grow, and the regions after it. The lower 80 TiB are clear of where Linux
@@ -27,13 +29,15 @@ func makePageTable() {
     if mapTable(size, at: window) != 0 {
       mallow_state.window = window
       mallow_state.window_limit = largestWindow
-      let spread = (random &>> 20) & 63  // regions do not start at the same address in each process
+      // Regions do not start at the same address in each process. Half of what the table covers is behind the first.
+      let places = (size / 2 &- tableSize(largestWindow)) &>> UInt64(MALLOW_REGION_SHIFT)
+      let spread = (random &>> 20) % (places &+ 1)
       mallow_state.next_place = window &+ tableSize(largestWindow) &+ spread &<< UInt64(MALLOW_REGION_SHIFT)
       return
     }
   }
   // A system, or a tool like Valgrind, that hands out addresses as it likes: the first region decides where the window is.
-  while mapTable(size, at: 0) == 0 && size > 1 << 30 { size /= 2 }
+  while mapTable(size, at: 0) == 0 && size > smallestWindow { size /= 2 }
   mallow_state.window_limit = size
 }
 
@@ -74,6 +78,14 @@ private func growTable(toCover size: UInt64) -> Bool {
   return true
 }
 
+/// In a forked child: another thread may have been growing the table, and its next part may be there already.
+func mendPageTable() {
+  mallow_introspection.page_mask = mallow_state.page_mask
+  if mallow_state.window_limit != largestWindow || coveredWindow == largestWindow { return }
+  let size = tableSize(coveredWindow)
+  unmapMemory(mallow_state.page_table &+ size, size)
+}
+
 /// Maps `size` bytes at a multiple of the size of a region inside the window, with writable descriptors; 0 where there is no memory.
 /// The main lock must be held.
 func mapInWindow(_ size: UInt64) -> UInt64 {
@@ -91,7 +103,7 @@ private func mapUpwards(_ size: UInt64) -> UInt64 {
     let place = mallow_state.next_place
     guard growTable(toCover: place &+ regionSize &- mallow_state.window) else { return 0 }
     let base = mapMemory(size, at: place)
-    let isTaken = base == 0 && __errno_location().pointee != ENOMEM
+    let isTaken = base == 0 && __errno_location().pointee == EEXIST
     if base != 0 || isTaken { mallow_state.next_place = place &+ regionSize }
     if !isTaken { return base }
   }
@@ -101,18 +113,22 @@ private func mapUpwards(_ size: UInt64) -> UInt64 {
 /// Without a window of its own: where the system places mappings, which is mostly below the last one.
 private func mapDownwards(_ size: UInt64) -> UInt64 {
   let mask = ~(mallow_state.window_limit &- 1)
-  if mallow_state.window == 0 {
+  if mallow_state.next_place == 0 {
     let base = mapAligned(size, alignment: regionSize)
+    if base == 0 { return 0 }
     mallow_state.window = base & mask
-    mallow_state.next_place = base &- regionSize
+    mallow_state.next_place = base
     return base
   }
   for _ in 0..<1024 {
-    var place = mallow_state.next_place
-    if place & mask != mallow_state.window { place = mallow_state.window | (~mask & ~(regionSize &- 1)) }
-    let base = regionRecord(of: place).pointee == 0 ? mapMemory(size, at: place) : 0
-    let isTaken = base == 0 && (regionRecord(of: place).pointee != 0 || __errno_location().pointee != ENOMEM)
-    if base != 0 || isTaken { mallow_state.next_place = place &- regionSize }
+    // Below the last place, and from the window's lower end on to its upper one.
+    let below = mallow_state.next_place &- regionSize
+    let place = below & mask == mallow_state.window ? below : mallow_state.window | (~mask & ~(regionSize &- 1))
+    let isOurs = regionRecord(of: place).pointee != 0
+    let isBeyond = place &+ regionSize >= 1 &<< UInt64(MALLOW_ADDRESS_BITS) || place == 0
+    let base = isOurs || isBeyond ? 0 : mapMemory(size, at: place)
+    let isTaken = base == 0 && (isOurs || isBeyond || __errno_location().pointee == EEXIST)
+    if base != 0 || isTaken { mallow_state.next_place = place }
     if !isTaken { return base }
   }
   return 0
