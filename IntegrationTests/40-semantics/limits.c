@@ -86,7 +86,11 @@ CASE(growing, "a block that realloc can't grow any more keeps its contents") {
   free(p);
 }
 
+// A thread can't be made once the others have taken all memory.
+static pthread_barrier_t all_made;
+
 static void *exhaust_in_thread(void *size) {
+  pthread_barrier_wait(&all_made);
   for (int i = 0; i < 5; i++) {
     struct node *list = 0;
     exhaust(&list, (size_t)size);
@@ -100,6 +104,7 @@ CASE(threads, "four threads run out of memory at the same time") {
   pthread_attr_t attributes;
   pthread_attr_init(&attributes);
   pthread_attr_setstacksize(&attributes, 256 << 10);
+  pthread_barrier_init(&all_made, 0, 4);
   static const size_t sizes[] = {100, 3000, 70000, 1 << 20};
   for (int i = 0; i < 4; i++) EXPECT(!pthread_create(&threads[i], &attributes, exhaust_in_thread, (void *)sizes[i]));
   for (int i = 0; i < 4; i++) EXPECT(!pthread_join(threads[i], 0));
