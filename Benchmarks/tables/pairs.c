@@ -10,20 +10,20 @@ int main(int count, char **values) {
   long pairs = atol(values[2]);
   size_t size = (size_t)atol(values[1]);
   if (!strcmp(values[1], "random"))
-    for (uint64_t i = 0, state = 1; i < (uint64_t)pairs; i++) {
+    for (uint64_t state = 1; pairs; pairs--) {
       state = state * 6364136223846793005u + 1442695040888963407u;  // Knuth's generator, whose upper bits are good
       void *block = malloc((state >> 55) + 1);
       use(block);
       free(block);
     }
   else if (!strcmp(values[1], "calloc"))
-    for (long i = 0; i < pairs; i++) {
+    for (; pairs; pairs--) {
       void *block = calloc(1, 64);
       use(block);
       free(block);
     }
   else
-    for (long i = 0; i < pairs; i++) {
+    for (; pairs; pairs--) {
       void *block = malloc(size);
       use(block);
       free(block);

@@ -23,9 +23,9 @@ public func deallocate(_ block: UnsafeMutableRawPointer?) {
 @c(mallow_page_emptied) @inline(never)
 func pageEmptied(_ page: Page) {
   let heap: Heap = mallow_thread_heap
-  if page.isAlone || mallow_heap_current(heap)[page.sizeClass] == page.address {
-    // Little memory is kept for the class's next block; so is much of it where that is wanted at once.
-    if page.touched <= 4 &* mallow_state.kernel_page || isBusy(heap, page.sizeClass) { return }
+  if mallow_heap_current(heap)[page.sizeClass] == page.address || page.isAlone {
+    // Much memory is kept for the class's next block where that is wanted at once, little of it anyway.
+    if isBusy(heap, page.sizeClass) || page.touched <= 4 &* mallow_state.kernel_page { return }
   }
   releaseEmptied(page, heap)
 }
