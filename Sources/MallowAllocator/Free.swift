@@ -33,7 +33,6 @@ func pageEmptied(_ page: Page) {
 @c(mallow_release_emptied) @inline(never)
 private func releaseEmptied(_ page: Page, _ heap: Heap) {
   heap.pointee.in_slow_path &+= 1
-  remove(page, from: heap)
   releasePage(page, of: heap)
   beat(heap)
   heap.pointee.in_slow_path &-= 1
@@ -42,7 +41,7 @@ private func releaseEmptied(_ page: Page, _ heap: Heap) {
 @c(mallow_deallocate_slow) @inline(never)
 func deallocateSlow(_ block: UInt64) {
   let page = Page(ofSliceAt: block)
-  if page.contains(block: block) && !page.hasTrailers && !page.hasFreeMark(block) { return putBack(block, page) }
+  if page.hasInUse(block: block) { return putBack(block, page) }
   if block != 0 { deallocateOther(block) }
 }
 
@@ -88,7 +87,6 @@ private func pushLocally(_ block: UInt64, _ page: Page, _ heap: Heap) {
     if !markNotFull(page, of: heap) { return }
   }
   if page.pointee.used == 0 && mallow_heap_current(heap)[page.sizeClass] != page.address {
-    remove(page, from: heap)
     releasePage(page, of: heap)
     beat(heap)
   }
@@ -172,7 +170,7 @@ private func spanAround(_ page: Page) -> Page {
 public func usableSize(of block: UnsafeMutableRawPointer?) -> Int {
   let block = UInt64(UInt(bitPattern: block))
   let page = Page(ofSliceAt: block)
-  if page.contains(block: block) && !page.hasTrailers && !page.hasFreeMark(block) { return Int(page.blockSize) }
+  if page.hasInUse(block: block) { return Int(page.blockSize) }
   return usableSizeOfOther(block)
 }
 

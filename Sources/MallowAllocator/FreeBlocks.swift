@@ -11,6 +11,10 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
   @inline(__always)
   func hasFreeMark(_ block: UInt64) -> Bool { word(at: block &+ 8) == freeMark(block) }
 
+  /// Whether `block`, any address at all, is certainly a block in use of this page, which has no trailers.
+  @inline(__always)
+  func hasInUse(block: UInt64) -> Bool { contains(block: block) && !hasTrailers && !hasFreeMark(block) }
+
   @inline(__always)
   func markFree(_ block: UInt64, next: UInt64) {
     setNextBlock(block, next)

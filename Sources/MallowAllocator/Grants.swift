@@ -64,28 +64,27 @@ func revokeGrant(_ page: Page, of heap: Heap) {
   mallow_heap_until_sample(heap)[index] &+= Int64(left) &* Int64(page.blockSize)
 }
 
-/// Takes back all that is granted.
-func revokeGrants(_ heap: Heap) {
+/// Calls `body` for each page that a heap takes blocks from.
+@inline(__always)
+private func forEachCurrentPage(_ heap: Heap, _ body: (Page) -> Void) {
   for half in 0..<2 {
     var classes = mallow_heap_in_use(heap)[half]
     while classes != 0 {
-      revokeGrant(Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount]), of: heap)
+      body(Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount]))
       classes &= classes &- 1
     }
   }
 }
 
+/// Takes back all that is granted.
+func revokeGrants(_ heap: Heap) {
+  forEachCurrentPage(heap) { revokeGrant($0, of: heap) }
+}
+
 /// Brings another thread to its slow path soon: its budgets are made to look used up. Where that thread is just counting one down, it
 /// stays as it was, for once.
 func interruptGrants(_ heap: Heap) {
-  for half in 0..<2 {
-    var classes = mallow_heap_in_use(heap)[half]
-    while classes != 0 {
-      let page = Page(at: mallow_heap_current(heap)[half &* 64 &+ classes.trailingZeroBitCount])
-      if page.pointee.budget > 0 { mallow_interrupt_budget(page) }
-      classes &= classes &- 1
-    }
-  }
+  forEachCurrentPage(heap) { if $0.pointee.budget > 0 { mallow_interrupt_budget($0) } }
   heap.pointee.purge_pending = 1
   heap.pointee.until_clock = 1
 }

@@ -114,9 +114,6 @@ func takeBackRemotePages(_ heap: Heap) {
     number = page.pointee.next
     page.pointee.owner &= ~UInt64(MALLOW_OWNER_FULL)
     append(page, to: heap)
-    if page.isEmpty {
-      remove(page, from: heap)
-      releasePage(page, of: heap)
-    }
+    if page.isEmpty { releasePage(page, of: heap) }
   }
 }

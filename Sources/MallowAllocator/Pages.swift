@@ -41,8 +41,9 @@ func markTails(_ run: SliceRun) {
   }
 }
 
-/// Returns a page's slices. It must be on no queue, with no block in use.
+/// Takes a page without a block in use off its queue and gives its slices up.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
+  remove(page, from: heap)
   let run = SliceRun(of: page)
   let touched = page.touched
   markFree(run, described: run.count)
@@ -124,10 +125,7 @@ private func tidyQueues(_ heap: Heap, pagesPerQueue: Int, trailers: Bool) {
     var left = pagesPerQueue
     while true {
       let next = Page(number: page.pointee.next)
-      if page.isEmpty {
-        remove(page, from: heap)
-        releasePage(page, of: heap, aged: true)
-      }
+      if page.isEmpty { releasePage(page, of: heap, aged: true) }
       left &-= 1
       if page == back || left == 0 { break }
       page = next
