@@ -50,8 +50,8 @@ func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
   if aged {
     freeSlices(run, touched: touched, aged: true)
     expectPurge(heap)
-  } else if giveUpSlices(heap, run, touched: touched) {
-    expectPurge(heap)
+  } else {
+    giveUpSlices(heap, run, touched: touched)
   }
 }
 

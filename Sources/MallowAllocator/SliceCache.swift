@@ -5,12 +5,16 @@ import CMallow
 
 /// `count` slices, from the heap's cache where it has some: the shortest run that is long enough.
 func takeSlices(_ heap: Heap, _ count: Int, alignment: Int = 1) -> SliceRun? {
-  if heap.pointee.cached_slices >= UInt32(count) && alignment == 1 {
-    for length in count...Int(MALLOW_CACHED_SLICES) where mallow_heap_cached(heap)[length] != 0 {
+  if count <= Int(MALLOW_CACHED_SLICES) && alignment == 1 {
+    let lengths = heap.pointee.cached_lengths &>> UInt32(count)
+    if lengths != 0 {
+      let length = count &+ lengths.trailingZeroBitCount
       let first = mallow_heap_cached(heap) + length
-      let run = SliceRun(of: Page(number: first.pointee))
-      first.pointee = run.page.pointee.next
-      run.page.pointee.kind = UInt8(MALLOW_PAGE_FREE)
+      let page = Page(number: first.pointee)
+      let run = SliceRun(of: page)
+      first.pointee = page.pointee.next
+      if first.pointee == 0 { heap.pointee.cached_lengths &= ~(1 &<< UInt32(length)) }
+      page.pointee.kind = UInt8(MALLOW_PAGE_FREE)
       heap.pointee.cached_slices &-= UInt32(length)
       if length > count { putIntoCache(heap, SliceRun(region: run.region, first: run.first &+ count, count: length &- count)) }
       return SliceRun(region: run.region, first: run.first, count: count)
@@ -21,16 +25,17 @@ func takeSlices(_ heap: Heap, _ count: Int, alignment: Int = 1) -> SliceRun? {
 
 /// Gives slices up, to the heap's cache where it has room. Their descriptors must say free already.
 /// - Parameter touched: bytes from the run's start that may be resident; the rest was never written.
-/// - Returns: whether they went to their region, where they wait to be purged.
-func giveUpSlices(_ heap: Heap, _ run: SliceRun, touched: UInt64) -> Bool {
-  let isRoom = Int(heap.pointee.cached_slices) &+ run.count <= Int(MALLOW_CACHED_SLICES)
-  if !isRoom {
-    freeSlices(run, touched: touched)
-    return true
+/// - Returns: the time in milliseconds where they went to their region, to be purged; 0 where they are in the cache.
+@discardableResult
+func giveUpSlices(_ heap: Heap, _ run: SliceRun, touched: UInt64) -> UInt64 {
+  if Int(heap.pointee.cached_slices) &+ run.count > Int(MALLOW_CACHED_SLICES) {
+    let now = freeSlices(run, touched: touched)
+    expectPurge(heap, freedAt: now)
+    return now
   }
   run.markDirty(touched)
   putIntoCache(heap, run)
-  return false
+  return 0
 }
 
 private func putIntoCache(_ heap: Heap, _ run: SliceRun) {
@@ -42,6 +47,7 @@ private func putIntoCache(_ heap: Heap, _ run: SliceRun) {
   mallow_publish()
   page.pointee.kind = UInt8(MALLOW_PAGE_CACHED)
   first.pointee = page.number
+  heap.pointee.cached_lengths |= 1 &<< UInt32(run.count)
   heap.pointee.cached_slices &+= UInt32(run.count)
 }
 
@@ -49,6 +55,7 @@ private func putIntoCache(_ heap: Heap, _ run: SliceRun) {
 func emptySliceCache(_ heap: Heap) {
   if heap.pointee.cached_slices == 0 { return }
   heap.pointee.cached_slices = 0
+  heap.pointee.cached_lengths = 0
   for count in 1...Int(MALLOW_CACHED_SLICES) {
     var number = mallow_heap_cached(heap)[count]
     mallow_heap_cached(heap)[count] = 0
