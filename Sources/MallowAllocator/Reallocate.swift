@@ -1,4 +1,4 @@
-// realloc and the aligned allocations.
+// realloc.
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
@@ -89,22 +89,4 @@ private func allocateSampled(_ heap: Heap, _ size: UInt64) -> UnsafeMutableRawPo
   let block = allocateRecorded(heap, size, alignment: 16, zeroed: false, record: true)
   heap.pointee.in_slow_path &-= 1
   return block == 0 ? outOfMemory() : pointer(block)
-}
-
-/// A block aligned to `alignment` bytes, a power of two; nil with `ENOMEM`.
-public func allocateAligned(_ size: Int, alignment: Int) -> UnsafeMutableRawPointer? {
-  let alignment = UInt64(UInt(bitPattern: alignment))
-  let size = UInt64(UInt(bitPattern: size))
-  if alignment <= 16 { return allocate(Int(bitPattern: UInt(size))) }
-  if alignment > largestRequest || size > largestRequest &- alignment { return outOfMemory() }
-  // Classes up to eight times the alignment are its multiples, larger ones step by more: a rounded size has an aligned class.
-  if alignment <= directLimit && size <= directLimit {
-    return allocate(
-      Int(roundUp(max(size, 1), to: alignment)), orElse: { _, page in
-        page.undoCount()
-        return allocate(size, alignment: alignment, zeroed: false)
-      },
-      orLarger: { _ in allocate(size, alignment: alignment, zeroed: false) })
-  }
-  return allocate(size, alignment: alignment, zeroed: false)
 }
