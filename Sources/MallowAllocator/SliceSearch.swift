@@ -57,7 +57,10 @@ private func takeRecent(_ count: Int) -> SliceRun? {
     recent[index] = 0
     let region = Region(containing: start)
     let first = Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT))
-    if lastClearBit(mallow_region_free(region), from: first, count: count) == nil { return take(region, first, count) }
+    let free = mallow_region_free(region)
+    // Not out of the middle of a longer run, which would be two short ones afterwards.
+    let isAtEdge = first == 0 || !test(free, first &- 1) || first &+ count == Int(region.pointee.slices) || !test(free, first &+ count)
+    if isAtEdge && lastClearBit(free, from: first, count: count) == nil { return take(region, first, count) }
   }
   return nil
 }
