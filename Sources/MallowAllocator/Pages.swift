@@ -22,6 +22,7 @@ func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   page.pointee.kind = UInt8(MALLOW_PAGE_BLOCKS)
   page.pointee.owner = heap.address | (trailers ? UInt64(MALLOW_OWNER_TRAILER) : 0)
   append(page, to: heap)
+  heap.pointee.pages &+= 1
   return page
 }
 
@@ -44,6 +45,8 @@ func markTails(_ run: SliceRun) {
 /// Takes a page without a block in use off its queue and gives its slices up.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
   remove(page, from: heap)
+  heap.pointee.pages &-= 1
+  page.forgetHollow()
   let run = SliceRun(of: page)
   let touched = page.touched
   markFree(run, described: run.count)
@@ -75,7 +78,7 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 
   /// Whether no block is in use.
   @inline(__always)
-  var isEmpty: Bool { Int(pointee.used) == remoteCount }
+  var isEmpty: Bool { Int(pointee.used) == remoteCount &+ hollowBlocks }
 }
 
 /// Makes what other threads have freed the list of a page whose own list is empty.

@@ -115,10 +115,17 @@ func beat(_ heap: Heap) {
 func tick(_ heap: Heap) {
   heap.pointee.until_clock = heap.pointee.purge_pending != 0 ? 1 : 32
   let now = milliseconds()
-  if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 { return }
+  if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 {
+    if isGrowing(heap), now &- heap.pointee.last_hollow >= hollowDelay {
+      revokeGrants(heap)
+      hollowOutPages(heap, now: now)
+    }
+    return
+  }
   heap.pointee.last_tick = now
   memset(mallow_heap_refills(heap), 0, Int(MALLOW_CLASS_COUNT))
   tidy(heap, pagesPerQueue: 16)
+  hollowOutPages(heap, now: now)
   if mallow_state.orphans_freed != 0 {
     mallow_state.orphans_freed = 0
     tidyOrphansFreedInto()
