@@ -37,15 +37,19 @@ func clear(_ bitmap: Bitmap, from first: Int, count: Int) {
   }
 }
 
+/// How many bits of a word are set that mostly has none: counting takes fifteen instructions on the oldest processors of the architecture.
+@inline(__always)
+func countBits(_ word: UInt64) -> Int { word == 0 ? 0 : word.nonzeroBitCount }
+
 /// How many bits of the run are set.
 @inline(__always)
 func setBits(_ bitmap: Bitmap, from first: Int, count: Int) -> Int {
-  var result = 0
+  var missing = 0
   forEachWord(from: first, count: count) {
-    result &+= (bitmap[$0] & $1).nonzeroBitCount
+    missing &+= countBits(~bitmap[$0] & $1)
     return true
   }
-  return result
+  return count &- missing
 }
 
 /// The last clear bit of the run, or nil.

@@ -40,8 +40,9 @@ private func releaseEmptied(_ page: Page, _ heap: Heap) {
 
 @c(mallow_deallocate_slow) @inline(never)
 func deallocateSlow(_ block: UInt64) {
-  let page = Page(ofSliceAt: block)
+  let page = Page(blockAt: block)
   if page.hasInUse(block: block) { return putBack(block, page) }
+  if page.pointee.kind == UInt8(MALLOW_PAGE_SPAN) && page.start == block && page.pointee.free == 0 { return freeSpan(page, mallow_thread_heap) }
   if block != 0 { deallocateOther(block) }
 }
 
@@ -116,7 +117,7 @@ struct Located {
 }
 
 extension UnsafeMutablePointer where Pointee == mallow_page {
-  /// The head descriptor of the page that `block`, a block in a region, lies in.
+  /// The head descriptor of the page that `block`, a block in a region, lies in. Other addresses lead to some descriptor.
   @inline(__always)
   init(blockAt block: UInt64) {
     let page = Page(ofSliceAt: block)

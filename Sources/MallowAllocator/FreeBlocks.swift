@@ -13,7 +13,11 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 
   /// Whether `block`, any address at all, is certainly a block in use of this page, which has no trailers.
   @inline(__always)
-  func hasInUse(block: UInt64) -> Bool { contains(block: block) && !hasTrailers && !hasFreeMark(block) }
+  func hasInUse(block: UInt64) -> Bool { contains(block: block) && hasOrdinary(inUse: block) }
+
+  /// The same for a block that the page contains.
+  @inline(__always)
+  func hasOrdinary(inUse block: UInt64) -> Bool { !hasTrailers && word(at: block &+ 8) != address }
 
   @inline(__always)
   func markFree(_ block: UInt64, next: UInt64) {

@@ -5,6 +5,7 @@ import CMallow
 
 /// A fresh page for `heap`, at the end of its queue; nil where there is no memory.
 func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
+  if !trailers, let page = takeCarvedPage(heap, sizeClass) { return page }
   let size = blockSize(ofClass: sizeClass)
   guard let run = takeSlices(heap, slices(ofBlocks: size)) else { return nil }
   let page = run.page
@@ -17,7 +18,7 @@ func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   page.pointee.budget = 0
   page.pointee.carved = 0
   page.pointee.size_class = UInt8(sizeClass)
-  markTails(run)
+  markTails(of: page, count: run.count)
   mallow_publish()
   page.pointee.kind = UInt8(MALLOW_PAGE_BLOCKS)
   page.pointee.owner = heap.address | (trailers ? UInt64(MALLOW_OWNER_TRAILER) : 0)
@@ -34,9 +35,9 @@ func multiplier(of size: UInt64) -> UInt64 {
 }
 
 /// Lets each later slice of a page of blocks point back to the first.
-func markTails(_ run: SliceRun) {
-  for distance in 1..<max(run.count, 1) {
-    let tail = run.page + distance
+func markTails(of page: Page, count: Int) {
+  for distance in 1..<max(count, 1) {
+    let tail = page + distance
     tail.pointee.slices = UInt16(distance)
     tail.pointee.kind = UInt8(MALLOW_PAGE_TAIL)
   }
@@ -49,12 +50,13 @@ func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
   page.forgetHollow()
   let run = SliceRun(of: page)
   let touched = page.touched
+  let carved = page.pointee.used == 0 && !page.hasTrailers ? page.pointee.carved : 0
   markFree(run, described: run.count)
   if aged {
     freeSlices(run, touched: touched, aged: true)
     expectPurge(heap)
-  } else if giveUpSlices(heap, run, touched: touched) {
-    expectPurge(heap)
+  } else {
+    giveUpSlices(heap, run, touched: touched, carved: carved)
   }
 }
 

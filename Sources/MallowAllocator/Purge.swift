@@ -112,16 +112,21 @@ func beat(_ heap: Heap) {
 }
 
 /// Gives a heap's empty pages and old free slices back when it is time.
-func tick(_ heap: Heap) {
+func tick(_ heap: Heap) { tick(heap, at: milliseconds()) }
+
+@inline(__always)
+func tick(_ heap: Heap, at now: UInt64) {
   heap.pointee.until_clock = heap.pointee.purge_pending != 0 ? 1 : 32
-  let now = milliseconds()
-  if now &- heap.pointee.last_tick < mallow_state.purge_delay / 2 {
-    if isGrowing(heap), now &- heap.pointee.last_hollow >= hollowDelay {
-      revokeGrants(heap)
-      hollowOutPages(heap, now: now)
-    }
-    return
+  if now &- heap.pointee.last_tick >= mallow_state.purge_delay / 2 {
+    giveOldBack(heap, now: now)
+  } else if isGrowing(heap), now &- heap.pointee.last_hollow >= hollowDelay {
+    revokeGrants(heap)
+    hollowOutPages(heap, now: now)
   }
+}
+
+@inline(never)
+private func giveOldBack(_ heap: Heap, now: UInt64) {
   heap.pointee.last_tick = now
   memset(mallow_heap_refills(heap), 0, Int(MALLOW_CLASS_COUNT))
   tidy(heap, pagesPerQueue: 16)
@@ -132,6 +137,14 @@ func tick(_ heap: Heap) {
   }
   purgeRegions(now: now, all: false)
   if mallow_state.dirty_free == 0 || mallow_state.purge_refused != 0 { heap.pointee.purge_pending = 0 }
+}
+
+/// The same for slices freed at a time in milliseconds: once at each reading of the coarse clock is enough, since grants stay short.
+@inline(__always)
+func expectPurge(_ heap: Heap, freedAt now: UInt64) {
+  if heap.pointee.purge_pending != 0 && heap.pointee.last_expected == now { return }
+  heap.pointee.last_expected = now
+  expectPurge(heap)
 }
 
 /// Notes that this heap has freed slices which are still resident. Its next allocations take the slow path, so that even a

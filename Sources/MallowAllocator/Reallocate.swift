@@ -1,35 +1,41 @@
-// realloc and the aligned allocations.
+// realloc.
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
 /// Changes a block's size, moving it where it must. Without memory the block stays as it is, and nil is returned with `ENOMEM`.
 /// A size of 0 frees the block and returns nil, as glibc does.
+@inline(__always)
 public func reallocate(_ old: UnsafeMutableRawPointer?, _ newSize: Int) -> UnsafeMutableRawPointer? {
   guard let old else { return allocate(newSize) }
   let block = address(old)
   let page = Page(ofSliceAt: block)
   if page.contains(block: block) {
     let usable = page.blockSize
-    if UInt64(UInt(bitPattern: newSize)) <= usable {
-      if UInt64(UInt(bitPattern: newSize)) >= usable / 2 && !page.hasTrailers && !page.hasFreeMark(block) { return old }
-    }
-    return reallocateMoving(old, newSize)
+    let size = UInt64(UInt(bitPattern: newSize))
+    // Whether it lies between a half and the whole, in one comparison.
+    if size &- usable / 2 <= usable / 2 && page.hasOrdinary(inUse: block) { return old }
+    return reallocateMoving(old, newSize, page)
   }
   return reallocateOther(old, newSize)
 }
 
 /// A block of a page that does not stay where it is, unless its page has trailers.
 @c(mallow_reallocate_moving) @inline(never)
-private func reallocateMoving(_ old: UnsafeMutableRawPointer, _ newSize: Int) -> UnsafeMutableRawPointer? {
-  let page = Page(ofSliceAt: address(old))
-  if page.hasTrailers || page.hasFreeMark(address(old)) || newSize == 0 || UInt(bitPattern: newSize) > UInt(largestRequest) {
+private func reallocateMoving(_ old: UnsafeMutableRawPointer, _ newSize: Int, _ page: Page) -> UnsafeMutableRawPointer? {
+  if !page.hasOrdinary(inUse: address(old)) || newSize == 0 || UInt(bitPattern: newSize) > UInt(largestRequest) {
     return reallocateOther(old, newSize)
   }
-  guard let new = allocate(newSize) else { return nil }
-  memcpy(new, old, min(Int(page.blockSize), newSize))
+  let oldSize = Int(page.blockSize)
+  guard let new = allocate(newSize &+ room(oldSize, newSize)) else { return nil }
+  memcpy(new, old, min(oldSize, newSize))
   deallocate(old)
   return new
 }
+
+/// What a block gets beyond its new size: an eighth where it grows by a few bytes, as strings do that are appended to, since it is likely
+/// to go on so and would otherwise move each time. What grows by more has room of the program's own making.
+@inline(__always)
+private func room(_ oldSize: Int, _ newSize: Int) -> Int { newSize > oldSize && newSize &- oldSize <= 32 ? oldSize / 8 : 0 }
 
 /// Blocks that the short way does not know, and misuse.
 @c(mallow_reallocate_other) @inline(never)
@@ -83,22 +89,4 @@ private func allocateSampled(_ heap: Heap, _ size: UInt64) -> UnsafeMutableRawPo
   let block = allocateRecorded(heap, size, alignment: 16, zeroed: false, record: true)
   heap.pointee.in_slow_path &-= 1
   return block == 0 ? outOfMemory() : pointer(block)
-}
-
-/// A block aligned to `alignment` bytes, a power of two; nil with `ENOMEM`.
-public func allocateAligned(_ size: Int, alignment: Int) -> UnsafeMutableRawPointer? {
-  let alignment = UInt64(UInt(bitPattern: alignment))
-  let size = UInt64(UInt(bitPattern: size))
-  if alignment <= 16 { return allocate(Int(bitPattern: UInt(size))) }
-  if alignment > largestRequest || size > largestRequest &- alignment { return outOfMemory() }
-  // Classes up to eight times the alignment are its multiples, larger ones step by more: a rounded size has an aligned class.
-  if alignment <= directLimit && size <= directLimit {
-    return allocate(
-      Int(roundUp(max(size, 1), to: alignment)), orElse: { _, page in
-        page.undoCount()
-        return allocate(size, alignment: alignment, zeroed: false)
-      },
-      orLarger: { _ in allocate(size, alignment: alignment, zeroed: false) })
-  }
-  return allocate(size, alignment: alignment, zeroed: false)
 }

@@ -146,6 +146,7 @@ func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
       candidate = region.next
     }
   }
+  if alignment == 1, let run = takeRecent(count) { return run }
   var candidate = Region(bitPattern: UInt(mallow_state.first_free)) ?? firstRegion()
   var isFirst = true
   while let region = candidate {
@@ -163,10 +164,44 @@ func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
   return take(region, first, count)
 }
 
+/// A run of just this length that was given back lately, where it is free still. This saves most searches: the bitmaps decide, so that
+/// nothing has to be kept up to date.
+private func takeRecent(_ count: Int) -> SliceRun? {
+  if count >= Int(MALLOW_RECENT_LENGTHS) { return nil }
+  let recent = mallow_recent(Int32(count))
+  for index in 0..<Int(MALLOW_RECENT_RUNS) where recent[index] != 0 {
+    let start = UInt64(recent[index]) &<< UInt64(MALLOW_SLICE_SHIFT)
+    recent[index] = 0
+    let region = Region(containing: start)
+    let first = Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT))
+    if lastClearBit(mallow_region_free(region), from: first, count: count) == nil { return take(region, first, count) }
+  }
+  return nil
+}
+
+/// Notes a run that is given back. The main lock must be held.
+private func noteRecent(_ run: SliceRun) {
+  if run.count >= Int(MALLOW_RECENT_LENGTHS) { return }
+  let recent = mallow_recent(Int32(run.count))
+  var index = Int(MALLOW_RECENT_RUNS) &- 1
+  while index > 0 {
+    recent[index] = recent[index &- 1]
+    index &-= 1
+  }
+  recent[0] = UInt32(truncatingIfNeeded: run.start &>> UInt64(MALLOW_SLICE_SHIFT))
+}
+
 private func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
-  let dirty = setBits(mallow_region_dirty(region), from: first, count: count)
-  clear(mallow_region_free(region), from: first, count: count)
-  clear(mallow_region_stale(region), from: first, count: count)
+  let free = mallow_region_free(region)
+  let stale = mallow_region_stale(region)
+  let dirtyMap = mallow_region_dirty(region)
+  var dirty = count
+  forEachWord(from: first, count: count) {
+    free[$0] &= ~$1
+    stale[$0] &= ~$1
+    dirty &-= countBits(~dirtyMap[$0] & $1)
+    return true
+  }
   region.pointee.free_slices &-= UInt32(count)
   region.pointee.dirty_free_slices &-= UInt32(dirty)
   mallow_state.dirty_free &-= UInt64(dirty)
@@ -202,11 +237,19 @@ func zero(_ run: SliceRun, size: UInt64) {
 /// - Parameters:
 ///   - touched: bytes from the run's start that may be resident; the rest was never written.
 ///   - aged: they have been out of use for a while already, and need not wait for the purge delay.
-func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) {
+/// - Returns: the time, in milliseconds.
+@discardableResult
+func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) -> UInt64 {
   acquire(mallow_main_lock())
   run.markDirty(touched)
-  let dirty = setBits(mallow_region_dirty(run.region), from: run.first, count: run.count)
-  set(mallow_region_free(run.region), from: run.first, count: run.count)
+  let free = mallow_region_free(run.region)
+  let dirtyMap = mallow_region_dirty(run.region)
+  var dirty = run.count
+  forEachWord(from: run.first, count: run.count) {
+    free[$0] |= $1
+    dirty &-= countBits(~dirtyMap[$0] & $1)
+    return true
+  }
   run.region.pointee.free_slices &+= UInt32(run.count)
   run.region.pointee.dirty_free_slices &+= UInt32(dirty)
   mallow_state.used &-= UInt64(run.count)
@@ -214,8 +257,10 @@ func freeSlices(_ run: SliceRun, touched: UInt64, aged: Bool = false) {
   if !aged { run.region.pointee.last_free = now }
   mallow_state.dirty_free &+= UInt64(dirty)
   noteFreeSlices(run.region, dirty: dirty)
+  noteRecent(run)
   purgeExcess(run.region, now: now)
   release(mallow_main_lock())
+  return now
 }
 
 /// Extends a run by `extra` slices where the ones behind it are free.

@@ -144,10 +144,13 @@ func freeSpan(_ page: Page, _ heap: Heap) {
   let run = SliceRun(of: page)
   let touched = page.pointee.usable
   markFree(run, described: 1)
-  if heap.isEmptyHeap { return freeSlices(run, touched: touched) }
+  if heap.isEmptyHeap {
+    freeSlices(run, touched: touched)
+    return
+  }
   heap.pointee.in_slow_path &+= 1
-  if giveUpSlices(heap, run, touched: touched) { expectPurge(heap) }
-  beat(heap)
+  let now = giveUpSlices(heap, run, touched: touched)
+  if now == 0 { beat(heap) } else { tick(heap, at: now) }
   heap.pointee.in_slow_path &-= 1
 }
 

@@ -155,6 +155,7 @@ struct mallow_heap {
   uint32_t first[MALLOW_CLASS_COUNT];     // queues of pages that may have free blocks: page number of the first
   uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
   uint32_t cached[MALLOW_CACHED_SLICES + 1];   // free runs that the heap keeps, by their number of slices: page number of the first, linked by `next`
+  uint32_t cached_lengths;                     // a set bit: there are runs of that length
   uint32_t cached_slices;                      // slices of all these runs
   uint64_t in_use[2];                          // a set bit: the class has a current page
   uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks granted to the fast path in all; what is left of a page's budget was not taken
@@ -163,6 +164,7 @@ struct mallow_heap {
   uint64_t span_allocations;              // spans and huge blocks allocated
   uint64_t in_slow_path;                  // non-zero while its queues may be inconsistent
   uint64_t last_tick;                     // milliseconds
+  uint64_t last_expected;                 // milliseconds when its budgets were last revoked since slices were freed
   uint64_t random;                        // state of the sampler's generator
   uint64_t last_recorded;                 // the last block recorded with a stack
   uint32_t thread;                        // kernel thread id of the owner

@@ -42,6 +42,9 @@ extern struct mallow_introspection mallow_introspection __attribute__((visibilit
 // A lock: 0 free, else the holder's thread id, with the top bit where others wait.
 struct mallow_lock { uint32_t word; };
 
+#define MALLOW_RECENT_LENGTHS 65  // runs of up to 64 slices
+#define MALLOW_RECENT_RUNS 8      // the last ones of each length
+
 // What the allocator keeps of itself, beside what readers are told.
 struct mallow_state {
   struct mallow_lock lock;        // regions, metadata, the list of heaps
@@ -65,6 +68,7 @@ struct mallow_state {
   uint64_t used;                  // slices in use
   uint64_t taken[2];              // slices taken in this period and in the one before
   uint64_t period;                // when this period began, in milliseconds
+  uint32_t recent[MALLOW_RECENT_LENGTHS][MALLOW_RECENT_RUNS];  // by length: page numbers of runs that were given back lately and may be free still
   uint64_t last_region;           // address of the last mallow_region of the list
   uint64_t unused_records;        // address of the first mallow_region without a mapping
   uint64_t first_free;            // mallow_region before which no region has a free slice; 0: the list's first
@@ -145,6 +149,7 @@ static inline uint64_t *mallow_heap_remote_pages(struct mallow_heap *h) { return
 static inline uint64_t *mallow_heap_state(struct mallow_heap *h) { return &h->state; }
 static inline uint32_t *mallow_heap_thread(struct mallow_heap *h) { return &h->thread; }
 static inline struct mallow_page *mallow_region_page(struct mallow_region *r) { return &r->page; }
+static inline uint32_t *mallow_recent(int length) { return mallow_state.recent[length]; }
 static inline uint64_t *mallow_taken(void) { return mallow_state.taken; }
 static inline uint32_t *mallow_initialized(void) { return &mallow_state.initialized; }
 static inline struct mallow_lock *mallow_main_lock(void) { return &mallow_state.lock; }
