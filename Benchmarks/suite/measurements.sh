@@ -148,18 +148,21 @@ run_synthetic() {
 # Scaling: the same work per thread, by one thread and by two.
 
 measure_scaling() {
-  local names
-  mapfile -t names < <(synthetic_benchmarks | awk '$4 == "scales" { print $1 }')
+  local name names=()
+  for name in $(synthetic_benchmarks | awk '$4 == "scales" { print $1 }'); do
+    if is_wanted "$name"; then names+=("$name"); fi
+  done
   interleaved run_scaling "${names[@]}"
 }
 
 run_scaling() {
-  local name=$1 allocator=$2 round=$3 threads wall=()
+  local name=$1 allocator=$2 round=$3 threads status=0 wall=()
   for threads in 1 2; do
-    start_synthetic "$name" "$allocator" "$(awk "BEGIN { print $scale / 2 }")" $threads || {
-      failed scaling "$name" "$allocator" "$round" "$(tail -n 1 "$work/errors")"
+    start_synthetic "$name" "$allocator" "$(awk "BEGIN { print $scale / 2 }")" $threads || status=$?
+    if [ $status != 0 ]; then
+      failed scaling "$name" "$allocator" "$round" "$(how_it_ended $status): $(tail -n 1 "$work/errors")"
       return
-    }
+    fi
     wall+=("$(cut -d ' ' -f 1 "$work/figures")")
   done
   record scaling "$name" "$allocator" "$round" "${wall[@]}"
