@@ -74,10 +74,11 @@ static void *count(void *block, size_t requested, int may_be_worst) {
   is_counting = 1;
   size_t usable = next.malloc_usable_size(block);
   is_counting = 0;
+  if (usable < requested) usable = requested;  // tcmalloc does not know its first block's size, and says 0
   add(&sizes->requests, 1);
   add(&sizes->requested, requested);
   add(&sizes->usable, usable);
-  if (may_be_worst && requested > 256 && usable > requested) {
+  if (may_be_worst && requested > 256) {
     uint64_t this = (uint64_t)((usable - requested) * 1e4 / usable) << 44 | requested;
     uint64_t worst = atomic_load_explicit(&sizes->worst, memory_order_relaxed);
     while (this > worst && !atomic_compare_exchange_weak(&sizes->worst, &worst, this)) continue;
@@ -131,5 +132,7 @@ NEW(_ZnwmRKSt9nothrow_t, malloc(size), (size_t size, const void *tag), size, tag
 NEW(_ZnamRKSt9nothrow_t, malloc(size), (size_t size, const void *tag), size, tag)
 NEW(_ZnwmSt11align_val_t, aligned_alloc(alignment, size), (size_t size, size_t alignment), size, alignment)
 NEW(_ZnamSt11align_val_t, aligned_alloc(alignment, size), (size_t size, size_t alignment), size, alignment)
-NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, aligned_alloc(alignment, size), (size_t size, size_t alignment, const void *tag), size, alignment, tag)
-NEW(_ZnamSt11align_val_tRKSt9nothrow_t, aligned_alloc(alignment, size), (size_t size, size_t alignment, const void *tag), size, alignment, tag)
+NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, aligned_alloc(alignment, size), (size_t size, size_t alignment, const void *tag), size,
+    alignment, tag)
+NEW(_ZnamSt11align_val_tRKSt9nothrow_t, aligned_alloc(alignment, size), (size_t size, size_t alignment, const void *tag), size,
+    alignment, tag)
