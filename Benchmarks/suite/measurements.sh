@@ -148,7 +148,11 @@ run_synthetic() {
 # Scaling: the same work per thread, by one thread and by two.
 
 measure_scaling() {
-  local name names=()
+  local allocator name names=()
+  for allocator in "${allocators[@]}"; do
+    library["pinned $allocator"]=${library[$allocator]}
+    variables["pinned $allocator"]="PIN_THREADS=1 ${variables[$allocator]}"
+  done
   for name in $(synthetic_benchmarks | awk '$4 == "scales" { print $1 }'); do
     if is_wanted "$name"; then names+=("$name"); fi
   done
@@ -158,7 +162,7 @@ measure_scaling() {
 run_scaling() {
   local name=$1 allocator=$2 round=$3 threads status=0 wall=()
   for threads in 1 2; do
-    start_synthetic "$name" "$allocator" "$(awk "BEGIN { print $scale / 2 }")" $threads || status=$?
+    start_synthetic "$name" "pinned $allocator" "$(awk "BEGIN { print $scale / 2 }")" $threads || status=$?
     if [ $status != 0 ]; then
       failed scaling "$name" "$allocator" "$round" "$(how_it_ended $status): $(tail -n 1 "$work/errors")"
       return
