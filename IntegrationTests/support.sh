@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by all topics: counting checks, running programs on the library, servers, users, ports, and cleaning up.
+# Shared by all topics: counting checks, running programs on the library, servers, and cleaning up.
 # SPDX-License-Identifier: Apache-2.0
 
 set -u -o pipefail
@@ -10,6 +10,8 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # for the scripts
 topic=$(cd "$(dirname "$0")" && pwd)
 repository=$(dirname "$tests")
+# shellcheck source=../scripts/servers.sh
+source "$repository/scripts/servers.sh"
 quick=0
 [ "${1:-}" = --quick ] && quick=1
 
@@ -170,6 +172,7 @@ serve() {
 stop() {
   kill "$server" && wait "$server"
   local status=$?
+  server=
   unset 'servers[-1]'
   [ $status = 0 ] || echo "the server did not end well: $(how_it_ended $status)" >&2
   return $status
@@ -178,6 +181,7 @@ stop() {
 stop_servers() {
   local pid
   for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
+  server=
   servers=()
 }
 
@@ -190,29 +194,4 @@ is_on_library() {
 # serves_as_wanted: the last server runs on the library just where it should.
 serves_as_wanted() {
   if [ "$way" = plain ]; then ! is_on_library "$server"; else is_on_library "$server"; fi
-}
-
-# wait_until SECONDS COMMAND…: fails if the command does not succeed in time.
-wait_until() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@" >/dev/null 2>&1; do
-    if [ $SECONDS -ge $end ]; then
-      echo "waited in vain for: $*" >&2
-      return 1
-    fi
-    sleep 0.05
-  done
-}
-
-free_port() {
-  perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
-}
-
-# become USER: "${as[@]}" COMMAND… then runs a command as this user, since some servers refuse to run as root. Whoever is not root
-# stays himself.
-# shellcheck disable=SC2034 # as is for the caller
-become() {
-  as=()
-  [ "$(id -u)" != 0 ] || as=(setpriv --reuid "$1" --regid "$(id -g "$1")" --clear-groups env HOME="$work")
 }

@@ -37,6 +37,7 @@ compile_report() {
 
 build_tools() {
   compile_measure
+  compile_sizes
   compile_programs
   compile_report
 }

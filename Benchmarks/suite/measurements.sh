@@ -71,24 +71,35 @@ failed() { record failed "$1" "$2" "$3" "$4" "$(tr '\t\n' '  ' <<<"$5" | cut -c 
 # Real programs
 
 measure_programs() {
-  local name ready=()
+  prepare_programs
+  interleaved run_program "${prepared[@]}"
+}
+
+# prepare_programs: those wanted are then in $prepared.
+prepare_programs() {
+  local name
+  prepared=()
   for name in $(program_names); do
     is_wanted "$name" || continue
     show_progress "preparing $name"
     if QUICK=$quick within_limit "$benchmarks/program" prepare "$name" 2>"$work/errors"; then
-      ready+=("$name")
+      prepared+=("$name")
     else
       clear_progress
       echo "$(tail -n 1 "$work/errors") It is left out." >&2
     fi
   done
-  interleaved run_program "${ready[@]}"
+}
+
+# start_program NAME ALLOCATOR: leaves its line in $work/figures.
+start_program() {
+  QUICK=$quick MEASURE_ENV=${variables[$2]} within_limit \
+    "$benchmarks/program" run "$1" "${library[$2]}" >"$work/figures" 2>"$work/errors"
 }
 
 run_program() {
   local name=$1 allocator=$2 round=$3 status=0
-  QUICK=$quick MEASURE_ENV=${variables[$allocator]} within_limit \
-    "$benchmarks/program" run "$name" "${library[$allocator]}" >"$work/figures" 2>"$work/errors" || status=$?
+  start_program "$name" "$allocator" || status=$?
   if [ $status = 0 ]; then
     # shellcheck disable=SC2046 # three words
     record run programs "$name" "$allocator" "$round" $(cat "$work/figures")
@@ -100,11 +111,16 @@ run_program() {
 # Synthetic loads
 
 measure_synthetic() {
-  local name names=()
-  for name in $(synthetic_names); do
-    if is_wanted "$name"; then names+=("$name"); fi
-  done
+  local names
+  mapfile -t names < <(wanted_synthetic)
   interleaved run_synthetic "${names[@]}"
+}
+
+wanted_synthetic() {
+  local name
+  for name in $(synthetic_names); do
+    if is_wanted "$name"; then echo "$name"; fi
+  done
 }
 
 # start_synthetic NAME ALLOCATOR SCALE [THREADS]: leaves measure's line in $work/figures.
@@ -132,18 +148,25 @@ run_synthetic() {
 # Scaling: the same work per thread, by one thread and by two.
 
 measure_scaling() {
-  local names
-  mapfile -t names < <(synthetic_benchmarks | awk '$4 == "scales" { print $1 }')
+  local allocator name names=()
+  for allocator in "${allocators[@]}"; do
+    library["pinned $allocator"]=${library[$allocator]}
+    variables["pinned $allocator"]="PIN_THREADS=1 ${variables[$allocator]}"
+  done
+  for name in $(synthetic_benchmarks | awk '$4 == "scales" { print $1 }'); do
+    if is_wanted "$name"; then names+=("$name"); fi
+  done
   interleaved run_scaling "${names[@]}"
 }
 
 run_scaling() {
-  local name=$1 allocator=$2 round=$3 threads wall=()
+  local name=$1 allocator=$2 round=$3 threads status=0 wall=()
   for threads in 1 2; do
-    start_synthetic "$name" "$allocator" "$(awk "BEGIN { print $scale / 2 }")" $threads || {
-      failed scaling "$name" "$allocator" "$round" "$(tail -n 1 "$work/errors")"
+    start_synthetic "$name" "pinned $allocator" "$(awk "BEGIN { print $scale / 2 }")" $threads || status=$?
+    if [ $status != 0 ]; then
+      failed scaling "$name" "$allocator" "$round" "$(how_it_ended $status): $(tail -n 1 "$work/errors")"
       return
-    }
+    fi
     wall+=("$(cut -d ' ' -f 1 "$work/figures")")
   done
   record scaling "$name" "$allocator" "$round" "${wall[@]}"
@@ -201,5 +224,39 @@ run_idle() {
     record idle "$2" "$3" "$(cut -d ' ' -f 1 "$work/output")"
   else
     failed idle idle "$2" "$3" "it does not run"
+  fi
+}
+
+# Internal fragmentation. Its figures are shares, for which little work will do.
+
+measure_internal() {
+  local allocator names quick=1 scale=0.1 rounds=1
+  for allocator in "${allocators[@]}"; do
+    # Without a library it is glibc's, whatever a program is linked to.
+    library["counted $allocator"]=$work/sizes.so:${library[$allocator]:-libc.so.6}
+    variables["counted $allocator"]="SIZES=$work/sizes ${variables[$allocator]}"
+  done
+  prepare_programs
+  interleaved count_program "${prepared[@]}"
+  mapfile -t names < <(wanted_synthetic)
+  interleaved count_synthetic "${names[@]}"
+}
+
+count_program() { count_sizes programs "$1" "$2" start_program "$1" "counted $2"; }
+count_synthetic() { count_sizes synthetic "$1" "$2" start_synthetic "$1" "counted $2" "$scale"; }
+
+# count_sizes PART NAME ALLOCATOR COMMAND…: what the command's program asks for, and what it gets.
+count_sizes() {
+  local part=$1 name=$2 allocator=$3 status=0 counts
+  shift 3
+  clear_sizes "$work/sizes"
+  "$@" || status=$?
+  read -ra counts < <(read_sizes "$work/sizes")
+  if [ $status != 0 ]; then
+    failed internal "$name" "$allocator" 1 "$(how_it_ended $status): $(tail -n 1 "$work/errors")"
+  elif [ "${counts[0]}" = 0 ]; then
+    failed internal "$name" "$allocator" 1 "nothing was counted"
+  else
+    record internal "$part" "$name" "$allocator" "${counts[1]}" "${counts[2]}"
   fi
 }

@@ -16,9 +16,8 @@ struct Record {
 
 static std::string text(struct random *random, uint32_t most) { return std::string(between(random, 1, most), 'x'); }
 
-int main(int count, char **values) {
-  begin(count, values);
-  struct random random = seeded(1);
+static void fill(int number) {
+  struct random random = seeded(number);
   std::map<uint32_t, std::unique_ptr<Record>> records;
   std::unordered_map<std::string, std::vector<uint32_t>> index;
   long expected = 0, found = 0;
@@ -50,4 +49,9 @@ int main(int count, char **values) {
     }
   }
   if (expected - found != (long)records.size()) fail("a container lost elements");
+}
+
+int main(int count, char **values) {
+  begin(count, values);
+  on_threads(threads, fill);
 }

@@ -26,9 +26,8 @@ static void set(struct array *array, void *block, size_t size) {
   ((char *)block)[size - 1] = (char)size;
 }
 
-int main(int count, char **values) {
-  begin(count, values);
-  struct random random = seeded(1);
+static void grow(int index) {
+  struct random random = seeded(index);
   int vectors = !strcmp(argument(0, "vectors"), "vectors");
   struct array arrays[ARRAYS] = {{0}};
   for (long left = scaled(vectors ? 2e5 : 2e7); left > 0; left--) {
@@ -45,4 +44,9 @@ int main(int count, char **values) {
   }
   for (int i = 0; i < ARRAYS; i++)
     if (arrays[i].block) drop(arrays[i].block);
+}
+
+int main(int count, char **values) {
+  begin(count, values);
+  on_threads(threads, grow);
 }

@@ -5,9 +5,8 @@
 
 enum { BLOCKS = 8, PAGE = 4096 };
 
-int main(int count, char **values) {
-  begin(count, values);
-  struct random random = seeded(1);
+static void replace(int index) {
+  struct random random = seeded(index);
   int all = !strcmp(argument(0, "all"), "all");
   void *table[BLOCKS] = {0};
   for (long left = scaled(atof(argument(1, "100"))); left > 0; left--) {
@@ -19,4 +18,9 @@ int main(int count, char **values) {
   }
   for (int i = 0; i < BLOCKS; i++)
     if (table[i]) drop(table[i]);
+}
+
+int main(int count, char **values) {
+  begin(count, values);
+  on_threads(threads, replace);
 }

@@ -3,13 +3,15 @@
 //   PROGRAM [SCALE [THREADS [ARGUMENT…]]]
 //
 // SCALE is the share of the full work, 1 by default. With THREADS 0, the default, the work is done by the main thread of a process that
-// never has another; otherwise by so many new threads, each of which does all the work of one.
+// never has another; otherwise by so many new threads, each of which does all the work of one. With PIN_THREADS in the environment, each has
+// a processor of its own, as far as there are: some schedulers let two threads share one while another is idle.
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
 #include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +101,17 @@ struct thread {
   pthread_t id;
 };
 
+static void pin(int index) {
+  cpu_set_t allowed, own;
+  if (sched_getaffinity(0, sizeof allowed, &allowed)) fail("the processors are unknown");
+  CPU_ZERO(&own);
+  for (int processor = 0, left = index % CPU_COUNT(&allowed); left >= 0; processor++)
+    if (CPU_ISSET(processor, &allowed) && left-- == 0) CPU_SET(processor, &own);
+  if (sched_setaffinity(0, sizeof own, &own)) fail("a thread can't be pinned");
+}
+
 __attribute__((unused)) static void *enter(void *thread) {
+  if (getenv("PIN_THREADS")) pin(((struct thread *)thread)->index);
   ((struct thread *)thread)->body(((struct thread *)thread)->index);
   return 0;
 }

@@ -11,6 +11,26 @@ extension MallowHeapReader {
       walk(heads.free, page, "free list", heads.isBusy, &live)
       walk(heads.remoteFree, page, "list of remote frees", heads.isBusy, &live)
       if heads.isBusy { removeMarked(page, mark: heads.mark, &live) }
+      removeHollow(page, heads.hollow, &live)
+    }
+  }
+
+  /// Takes out the blocks in parts of a page that were given back to the system.
+  /// - Parameter entry: the address of the page's first mallow_hollow, one for each slice.
+  private func removeHollow(_ page: HeapPage, _ entry: Address?, _ live: inout BitSet) {
+    guard let entry, let first = mirror.load(entry, as: mallow_hollow.self), first.blocks != 0 else { return }
+    let sliceSize = UInt64(1) << PageTable.sliceShift
+    let partSize = sliceSize / 16
+    for slice in 0...(UInt64(page.capacity) * page.blockSize - 1) / sliceSize {
+      guard let parts = mirror.load(entry + slice * UInt64(MemoryLayout<mallow_hollow>.size), as: mallow_hollow.self)?.parts else { return }
+      for part in 0..<16 as Range<UInt64> where parts >> part & 1 != 0 {
+        let offset = slice * sliceSize + part * partSize
+        var index = offset / page.blockSize
+        while index < UInt64(page.blockCount), index * page.blockSize < offset + partSize {
+          live.remove(page.firstBlock + Int(index))
+          index += 1
+        }
+      }
     }
   }
 

@@ -11,6 +11,8 @@ struct ListHeads {
   var mark: UInt64 = 0
   /// Blocks that malloc's fast path may take but has not.
   var budget = 0
+  /// Where it is noted which parts of the page were given back, slice by slice.
+  var hollow: Address?
   /// Whether the page's owner was stopped while its lists may be in motion.
   var isBusy = false
 }
@@ -122,7 +124,11 @@ extension MallowHeapReader {
               continue
             }
             table.addPage(pages.count, slot: region.slots.lowerBound, slices: head..<head + count)
-            add(page(descriptor, start: start, firstBlock: nextBlock), ListHeads(descriptor, at: descriptorAddress, busyHeaps: busyHeaps))
+            var list = ListHeads(descriptor, at: descriptorAddress, busyHeaps: busyHeaps)
+            if region.record.hollow != 0 {
+              list.hollow = Address(region.record.hollow &+ UInt64(head * MemoryLayout<mallow_hollow>.size))
+            }
+            add(page(descriptor, start: start, firstBlock: nextBlock), list)
             slice = head + count
           case MALLOW_PAGE_CACHED:
             cachedSlices += min(Int(descriptor.slices), Int(region.record.slices) - head)

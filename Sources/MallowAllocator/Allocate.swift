@@ -82,7 +82,7 @@ private func allocateFromNext(_ size: UInt64, _ page: Page) -> UnsafeMutableRawP
   let next = Page(number: number)
   let count = Int(next.pointee.carved) &- Int(next.pointee.used)
   let index = page.sizeClass
-  if next == page || next.pointee.free == 0 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
+  if next == page || next.pointee.free == 0 || next.pointee.budget > 0 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) {
     return allocateSlow(size)
   }
   heap.pointee.until_clock &-= 1
@@ -181,19 +181,16 @@ func allocate(_ size: UInt64, alignment: UInt64, zeroed: Bool) -> UnsafeMutableR
 /// A block of a page: grants the fast path more of it where its budget is used up.
 private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, alignment: UInt64, zeroed: Bool) -> UInt64 {
   let current = Page(at: mallow_heap_current(heap)[sizeClass])
-  if current.pointee.budget > 0 && current.pointee.free != 0 {
+  if current.pointee.budget > 0 && current.pointee.free != 0 && (alignment == 16 || current.sizeClass == sizeClass) {
     current.pointee.budget &-= 1
     let block = take(current.pointee.free, from: current)
     if zeroed { memset(block, 0, Int(size)) }
     return address(block)
   }
-  revokeGrant(current, of: heap)
-  if alignment == 16, mallow_heap_first(heap, false)[sizeClass] == 0, let block = borrow(heap, sizeClass) {
-    if zeroed { memset(block, 0, Int(size)) }
-    return address(block)
-  }
+  // A page that was lent may lie otherwise than the alignment wants.
+  if current.sizeClass != sizeClass { setCurrent(heap, sizeClass, heap.noPage) } else { revokeGrant(current, of: heap) }
   var fresh = false
-  guard let page = pageWithBlocks(heap, sizeClass, trailers: false, fresh: &fresh) else { return 0 }
+  guard let page = pageWithBlocks(heap, sizeClass, trailers: false, mayBeLarger: alignment == 16, fresh: &fresh) else { return 0 }
   if !refill(page, heap) {
     // The size is rounded as it was for the class, so that the weight of the sample is that class's.
     let rounded = alignment == 16 ? size : roundUp(max(size, 1), to: alignment)
@@ -209,29 +206,11 @@ private func allocateBlock(_ heap: Heap, _ size: UInt64, _ sizeClass: Int, align
   return address(block)
 }
 
-/// How many blocks of a class come from pages of larger classes before it gets a page of its own.
-private let mostBorrowed: UInt8 = 4
-
-/// A block from the current page of one of the next larger classes, for a class that has no page and may never need many blocks: a page
-/// would cost a page of the kernel at once.
-private func borrow(_ heap: Heap, _ sizeClass: Int) -> UnsafeMutableRawPointer? {
-  let borrowed = mallow_heap_borrowed(heap) + sizeClass
-  let size = blockSize(ofClass: sizeClass)
-  if borrowed.pointee == mostBorrowed || size > UInt64(MALLOW_SMALL_BLOCK) { return nil }
-  for larger in (sizeClass &+ 1)..<Swift.min(sizeClass &+ 4, Int(MALLOW_CLASS_COUNT)) where blockSize(ofClass: larger) <= size &+ size / 4 &+ 16 {
-    let page = Page(at: mallow_heap_current(heap)[larger])
-    if page.pointee.budget > 0 && page.pointee.free != 0 {
-      borrowed.pointee &+= 1
-      page.pointee.budget &-= 1
-      return take(page.pointee.free, from: page)
-    }
-  }
-  return nil
-}
-
 /// The first page of a queue that has a free block, a fresh one if need be; nil where there is no memory.
-/// - Parameter fresh: set where the blocks found were carved just now.
-func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, fresh: inout Bool) -> Page? {
+/// - Parameters:
+///   - mayBeLarger: whether a page of a larger class may be found instead, where the class would need memory that was never used.
+///   - fresh: set where the blocks found were carved just now.
+func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, mayBeLarger: Bool = false, fresh: inout Bool) -> Page? {
   var lookedAtRemote = false
   while true {
     guard let page = frontPage(heap, sizeClass, trailers: trailers) else {
@@ -240,17 +219,22 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, fresh: inout
         takeBackRemotePages(heap)
         continue
       }
+      if mayBeLarger, let lender = lender(heap, to: sizeClass) { return lender }
+      if mayBeLarger, let coarse = coarsePage(heap, insteadOf: sizeClass) { return coarse }
       if makePage(heap, sizeClass, trailers: trailers) == nil { return nil }
       continue
     }
+    revokeGrant(page, of: heap)  // it may have been lent
     if page.pointee.free == 0 { collectRemote(page) }
     if page.pointee.free != 0 { return page }
-    if Int(page.pointee.carved) < page.capacity {
+    if Int(page.pointee.carved) < page.capacity || page.hollowBlocks != 0 {
       // Memory that was used before comes before memory that was never touched.
       if let used = usedPage(behind: page) {
         moveToFront(used, of: heap)
         continue
       }
+      if mayBeLarger, let lender = lender(heap, to: sizeClass) { return lender }
+      if page.fillHollow() { return page }
       carve(page)
       fresh = true
       return page

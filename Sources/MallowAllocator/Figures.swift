@@ -37,7 +37,7 @@ public func heapFigures() -> HeapFigures {
       let page = Page(ofSliceAt: region.pointee.base) + slice
       switch Int32(page.pointee.kind) {
       case MALLOW_PAGE_BLOCKS:
-        let used = UInt64(min(max(Int(page.pointee.used) &- page.budgetLeft, 0), Int(page.pointee.carved)))
+        let used = UInt64(min(max(Int(page.pointee.used) &- page.budgetLeft &- page.hollowBlocks, 0), Int(page.pointee.carved)))
         figures.liveBlocks &+= used
         figures.liveBytes &+= used &* page.blockSize
         figures.freeBlocks &+= UInt64(page.pointee.carved) &- used

@@ -27,7 +27,7 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 
   /// Whether a block that bears the mark is free indeed: a live one bears it where the program copied a freed block's content.
   func isFree(_ block: UInt64) -> Bool {
-    if hasTrailers { return true }
+    if hasTrailers || isHollow(block) { return true }
     // Another thread may be taking the lists over meanwhile: then look again.
     for _ in 0..<3 {
       if isOnList(block, pointee.free) || isOnList(block, mallow_load(remoteFree) & MALLOW_REMOTE_ADDRESS) { return true }

@@ -51,6 +51,7 @@ func remove(_ page: Page, from heap: Heap) {
   let index = page.sizeClass
   let first = mallow_heap_first(heap, page.hasTrailers) + index
   if mallow_heap_current(heap)[index] == page.address { setCurrent(heap, index, heap.noPage) }
+  takeBack(page, lentBy: heap)
   if page.isAlone {
     first.pointee = 0
   } else {

@@ -23,6 +23,7 @@ func makePage(_ heap: Heap, _ sizeClass: Int, trailers: Bool) -> Page? {
   page.pointee.kind = UInt8(MALLOW_PAGE_BLOCKS)
   page.pointee.owner = heap.address | (trailers ? UInt64(MALLOW_OWNER_TRAILER) : 0)
   append(page, to: heap)
+  heap.pointee.pages &+= 1
   return page
 }
 
@@ -45,6 +46,8 @@ func markTails(of page: Page, count: Int) {
 /// Takes a page without a block in use off its queue and gives its slices up.
 func releasePage(_ page: Page, of heap: Heap, aged: Bool = false) {
   remove(page, from: heap)
+  heap.pointee.pages &-= 1
+  page.forgetHollow()
   let run = SliceRun(of: page)
   let touched = page.touched
   let carved = page.pointee.used == 0 && !page.hasTrailers ? page.pointee.carved : 0
@@ -77,7 +80,7 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
 
   /// Whether no block is in use.
   @inline(__always)
-  var isEmpty: Bool { Int(pointee.used) == remoteCount }
+  var isEmpty: Bool { Int(pointee.used) == remoteCount &+ hollowBlocks }
 }
 
 /// Makes what other threads have freed the list of a page whose own list is empty.

@@ -117,7 +117,12 @@ func tick(_ heap: Heap) { tick(heap, at: milliseconds()) }
 @inline(__always)
 func tick(_ heap: Heap, at now: UInt64) {
   heap.pointee.until_clock = heap.pointee.purge_pending != 0 ? 1 : 32
-  if now &- heap.pointee.last_tick >= mallow_state.purge_delay / 2 { giveOldBack(heap, now: now) }
+  if now &- heap.pointee.last_tick >= mallow_state.purge_delay / 2 {
+    giveOldBack(heap, now: now)
+  } else if isGrowing(heap), now &- heap.pointee.last_hollow >= hollowDelay {
+    revokeGrants(heap)
+    hollowOutPages(heap, now: now)
+  }
 }
 
 @inline(never)
@@ -125,6 +130,7 @@ private func giveOldBack(_ heap: Heap, now: UInt64) {
   heap.pointee.last_tick = now
   memset(mallow_heap_refills(heap), 0, Int(MALLOW_CLASS_COUNT))
   tidy(heap, pagesPerQueue: 16)
+  hollowOutPages(heap, now: now)
   if mallow_state.orphans_freed != 0 {
     mallow_state.orphans_freed = 0
     tidyOrphansFreedInto()

@@ -61,16 +61,18 @@ private func mapRegion(atLeast slices: Int) -> Region? {
     mallow_state.region_bytes = size
   }
   if base == 0 { return nil }
+  let count = Int(size &>> UInt64(MALLOW_SLICE_SHIFT))
   let record = allocateMetadata(UInt64(MemoryLayout<mallow_region>.size))
-  if record == 0 {
+  let hollow = record == 0 ? 0 : allocateMetadata(UInt64(count &* MemoryLayout<mallow_hollow>.size))
+  if hollow == 0 {
     unmapMemory(base, size)
     return nil
   }
   // Huge pages would make every small process pay 2 MiB for its first block.
   madvise(pointer(base), Int(size), Int32(MADV_NOHUGEPAGE))
   let region = Region(bitPattern: UInt(record)).unsafelyUnwrapped
-  let count = Int(size &>> UInt64(MALLOW_SLICE_SHIFT))
   region.pointee.base = base
+  region.pointee.hollow = hollow
   region.pointee.mapped = size
   region.pointee.kind = UInt32(MALLOW_MAP_REGION)
   region.pointee.slices = UInt32(count)

@@ -39,6 +39,7 @@ func takeCarvedPage(_ heap: Heap, _ sizeClass: Int) -> Page? {
   page.pointee.kind = UInt8(MALLOW_PAGE_BLOCKS)
   page.pointee.owner = heap.address
   append(page, to: heap)
+  heap.pointee.pages &+= 1
   return page
 }
 

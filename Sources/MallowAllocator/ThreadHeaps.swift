@@ -76,7 +76,6 @@ func threadEnded(_ value: UnsafeMutableRawPointer?) {
   heap.pointee.in_slow_path &+= 1
   emptyQuarantine(heap)
   tidy(heap, pagesPerQueue: .max)
-  memset(mallow_heap_borrowed(heap), 0, Int(MALLOW_CLASS_COUNT))  // the next thread may want other classes
   for index in 0..<Int(MALLOW_CLASS_COUNT) { setCurrent(heap, index, heap.noPage) }
   heap.pointee.in_slow_path &-= 1
   setDirect(mallow_no_page())
@@ -126,10 +125,11 @@ func tidyOrphansFreedInto() {
 }
 
 /// Gives an orphan's empty pages back, unless a new thread takes the heap at this moment.
-func tidyOrphan(_ heap: Heap, pagesPerQueue: Int) {
+func tidyOrphan(_ heap: Heap, pagesPerQueue: Int, hollowOut: Bool = false) {
   guard heap.changeState(from: MALLOW_HEAP_ORPHAN, to: MALLOW_HEAP_CLAIMED) else { return }
   heap.pointee.in_slow_path &+= 1
   tidy(heap, pagesPerQueue: pagesPerQueue)
+  if hollowOut { hollowOutPages(heap, now: milliseconds(), all: true) }
   heap.pointee.in_slow_path &-= 1
   mallow_store(mallow_heap_state(heap), UInt64(MALLOW_HEAP_ORPHAN))
 }
@@ -147,7 +147,7 @@ func tidyOrphans() {
     {
       _ = heap.changeState(from: MALLOW_HEAP_LIVE, to: MALLOW_HEAP_ORPHAN)
     }
-    tidyOrphan(heap, pagesPerQueue: .max)
+    tidyOrphan(heap, pagesPerQueue: .max, hollowOut: true)
     candidate = heap.next
   }
   __errno_location().pointee = saved
@@ -159,6 +159,7 @@ public func trim() -> Bool {
   if let heap = currentHeap() {
     heap.pointee.in_slow_path &+= 1
     tidy(heap, pagesPerQueue: .max)
+    hollowOutPages(heap, now: milliseconds(), all: true)
     heap.pointee.in_slow_path &-= 1
   }
   tidyOrphans()

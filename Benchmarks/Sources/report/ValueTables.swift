@@ -4,6 +4,13 @@
 private struct Kind {
   var part, title, explanation: String
   var decimals: Int
+  /// The last row of each group, of all its values.
+  var summary: Summary? = nil
+}
+
+private struct Summary {
+  var name: String
+  var value: @Sendable ([Double]) -> Double
 }
 
 private let kinds = [
@@ -24,6 +31,12 @@ private let kinds = [
   ),
   Kind(
     part: "idle", title: "Idle process", explanation: "Private memory of the smallest process, in KiB", decimals: 0),
+  Kind(
+    part: "internal", title: "Internal fragmentation", explanation: "Percent of all blocks' bytes that nobody asked for",
+    decimals: 1, summary: Summary(name: "mean") { $0.reduce(0, +) / Double($0.count) }),
+  Kind(
+    part: "worst", title: "Worst block", explanation: "The same, of the worst single block of more than 256 bytes", decimals: 1,
+    summary: Summary(name: "worst") { $0.reduce(0, max) }),
 ]
 
 func valueTables(_ results: Results) -> [Table] {
@@ -41,10 +54,18 @@ func valueTables(_ results: Results) -> [Table] {
       title: kind.title, explanation: kind.explanation + (isRelative ? ", more than on glibc." : "."), allocators: allocators)
     for group in values.map(\.group).unique {
       if !group.isEmpty { table.rows.append((group, [])) }
-      for row in values.filter({ $0.group == group }).map(\.row).unique {
+      let rows = values.filter { $0.group == group }.map(\.row).unique
+      for row in rows {
         let base = isRelative ? median(group, row, "glibc") ?? 0 : 0
         let cells = allocators.map { median(group, row, $0).map { fixed($0 - base, kind.decimals) } ?? "–" }
         table.rows.append(((group.isEmpty ? "" : "  ") + row.replacing("-", with: " ").replacing("_", with: " "), cells))
+      }
+      if let summary = kind.summary {
+        let cells = allocators.map { allocator in
+          let medians = rows.compactMap { median(group, $0, allocator) }
+          return medians.isEmpty ? "–" : fixed(summary.value(medians), kind.decimals)
+        }
+        table.rows.append(("  " + summary.name, cells))
       }
     }
     return table

@@ -13,7 +13,7 @@
 //            and the block follows at the next multiple of 64 KiB or of its alignment.
 //
 // Which blocks of a page are live: those with an index below `carved` that are on neither of the page's two lists
-// (`free`, `remote_free`) nor in a heap's quarantine. A reader may stop the target anywhere: each list is
+// (`free`, `remote_free`), nor in a heap's quarantine, nor in a part of the page that was given back (mallow_hollow). A reader may stop the target anywhere: each list is
 // well-formed at every instruction, except that a block in the hand of the running thread is on no list and so counts as live.
 //
 // Lists are linked through the blocks: word 0 of a free block is the address of the next one (0 ends the list), word 1 is
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define MALLOW_LAYOUT_MAGIC 0x31574f4c4c414dULL  // "MALLOW1" in memory
-#define MALLOW_LAYOUT_VERSION 2
+#define MALLOW_LAYOUT_VERSION 3
 
 #define MALLOW_REGION_SHIFT 26
 #define MALLOW_SLICE_SHIFT 16
@@ -107,6 +107,14 @@ struct mallow_trailer {
   uint64_t requested;     // bytes asked for
 };
 
+// What was given back of a slice whose page still has blocks in use.
+struct mallow_hollow {
+  uint16_t parts;   // a set bit: this sixteenth of the slice was given back, and blocks that touch it are free
+  uint16_t blocks;  // of a page's first slice: blocks that are free for that reason; they count as used
+  uint16_t used;    // of a page's first slice: blocks that were in use at the last turn
+  uint16_t looked;  // of a page's first slice: look again for parts to give back when fewer blocks are in use; 0: at any time
+};
+
 // A region, in Mallow's metadata. Never freed; a huge block's is used again.
 struct mallow_region {
   uint64_t next;                            // address of the next mallow_region; 0 ends
@@ -123,6 +131,7 @@ struct mallow_region {
   uint32_t free_slices;                     // set bits of `free`
   uint32_t dirty_free_slices;               // set bits of `free & dirty`
   uint64_t order;                           // place in the list
+  uint64_t hollow;                          // address of a mallow_hollow for each slice; 0 in records of huge blocks
 };
 
 #define MALLOW_HEAP_LIVE 1     // owned by a running thread
@@ -163,11 +172,15 @@ struct mallow_heap {
   uint32_t in_sampler;                    // non-zero while a stack is being taken
   uint32_t purge_pending;                 // non-zero while slices that this heap freed may still be resident
   uint32_t quarantine_next;               // slot that the next freed block takes
+  uint32_t pages;                         // pages of blocks
+  uint32_t pages_then;                    // pages at the last turn
+  uint64_t last_hollow;                   // milliseconds: when the heap last gave parts of pages back
+  uint32_t hollow_class;                  // the size class to look at next for parts to give back
   uint32_t until_clock;                   // slow paths until the clock is looked at again
   uint32_t grant_limit;                   // while purge_pending: the most blocks that the fast path gets at once
   uint8_t short_refills[MALLOW_CLASS_COUNT];  // refills with few blocks since the page was carved further
   uint8_t refills[MALLOW_CLASS_COUNT];    // grants of the class since the last tick: each is at most twice the one before
-  uint8_t borrowed[MALLOW_CLASS_COUNT];   // blocks that came from the page of a larger class, since the class had none yet
+  uint8_t loans[MALLOW_CLASS_COUNT];      // times that a page of a larger class was used since memory was last carved for this one
   uint64_t quarantine[MALLOW_QUARANTINE_COUNT];  // hardened mode: freed blocks held back, 0 for none
 };
 

@@ -127,7 +127,7 @@ static inline uint64_t *mallow_heap_current(struct mallow_heap *h) { return h->c
 static inline uint32_t *mallow_heap_first(struct mallow_heap *h, bool trailer) { return trailer ? h->trailer_first : h->first; }
 static inline struct mallow_page *mallow_heap_none(struct mallow_heap *h) { return &h->none; }
 static inline uint8_t *mallow_heap_refills(struct mallow_heap *h) { return h->refills; }
-static inline uint8_t *mallow_heap_borrowed(struct mallow_heap *h) { return h->borrowed; }
+static inline uint8_t *mallow_heap_loans(struct mallow_heap *h) { return h->loans; }
 static inline uint32_t *mallow_heap_cached(struct mallow_heap *h) { return h->cached; }
 static inline uint64_t *mallow_heap_in_use(struct mallow_heap *h) { return h->in_use; }
 static inline uint8_t *mallow_heap_short_refills(struct mallow_heap *h) { return h->short_refills; }
@@ -136,6 +136,7 @@ static inline int64_t *mallow_heap_until_sample(struct mallow_heap *h) { return 
 static inline uint64_t *mallow_heap_quarantine(struct mallow_heap *h) { return h->quarantine; }
 static inline uint64_t *mallow_region_free(struct mallow_region *r) { return r->free; }
 static inline uint64_t *mallow_region_dirty(struct mallow_region *r) { return r->dirty; }
+static inline struct mallow_hollow *mallow_region_hollow(struct mallow_region *r) { return (struct mallow_hollow *)r->hollow; }
 static inline uint64_t *mallow_region_stale(struct mallow_region *r) { return r->stale; }
 static inline uint64_t *mallow_stack_allocations(struct mallow_stack *s) { return &s->allocations; }
 static inline uint64_t *mallow_stack_allocated_bytes(struct mallow_stack *s) { return &s->allocated_bytes; }
