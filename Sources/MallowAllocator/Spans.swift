@@ -24,7 +24,7 @@ func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool)
   return block
 }
 
-/// Slices for a span. Above 4 MiB the length has only five significant bits: free runs then fit the next spans more often, and the ends of
+/// Slices for a span. Above 4 MiB the length has only six significant bits: free runs then fit the next spans more often, and the ends of
 /// spans, which are where others begin and make memory resident, are fewer. What is over is address space.
 private func spanSlices(_ size: UInt64) -> Int {
   let slices = (size &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT)
