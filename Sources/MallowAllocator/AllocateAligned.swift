@@ -46,12 +46,13 @@ func allocateAlignedSlow(_ size: Int, _ alignment: Int) -> UnsafeMutableRawPoint
   return allocate(size, alignment: alignment, zeroed: false)
 }
 
-/// Grants a page its whole list, where nothing but that is due.
+/// Grants a page its whole list, where nothing else is due.
 @inline(__always)
 private func grantList(_ page: Page, of heap: Heap) -> Bool {
   let count = Int(page.pointee.carved) &- Int(page.pointee.used)
   let index = page.sizeClass
-  if count <= 0 || heap.pointee.until_clock <= 1 || mallow_heap_until_sample(heap)[index] < Int64(count) &* Int64(page.blockSize) { return false }
+  let bytes = Int64(count) &* Int64(page.blockSize)
+  if count <= 0 || heap.pointee.until_clock <= 1 || mallow_heap_until_sample(heap)[index] < bytes { return false }
   heap.pointee.until_clock &-= 1
   grant(page, of: heap, min(count, grantLimit(heap, index)))
   return true

@@ -42,7 +42,9 @@ private func releaseEmptied(_ page: Page, _ heap: Heap) {
 func deallocateSlow(_ block: UInt64) {
   let page = Page(blockAt: block)
   if page.hasInUse(block: block) { return putBack(block, page) }
-  if page.pointee.kind == UInt8(MALLOW_PAGE_SPAN) && page.start == block && page.pointee.free == 0 { return freeSpan(page, mallow_thread_heap) }
+  if page.pointee.kind == UInt8(MALLOW_PAGE_SPAN) && page.start == block && page.pointee.free == 0 {
+    return freeSpan(page, mallow_thread_heap)
+  }
   if block != 0 { deallocateOther(block) }
 }
 

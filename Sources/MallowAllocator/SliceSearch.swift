@@ -59,7 +59,8 @@ private func takeRecent(_ count: Int) -> SliceRun? {
     let first = Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT))
     let free = mallow_region_free(region)
     // Not out of the middle of a longer run, which would be two short ones afterwards.
-    let isAtEdge = first == 0 || !test(free, first &- 1) || first &+ count == Int(region.pointee.slices) || !test(free, first &+ count)
+    let end = first &+ count
+    let isAtEdge = first == 0 || !test(free, first &- 1) || end == Int(region.pointee.slices) || !test(free, end)
     if isAtEdge && lastClearBit(free, from: first, count: count) == nil { return take(region, first, count) }
   }
   return nil
@@ -69,7 +70,7 @@ private func takeRecent(_ count: Int) -> SliceRun? {
 func noteRecent(_ run: SliceRun) {
   if run.count >= Int(MALLOW_RECENT_LENGTHS) { return }
   let recent = mallow_recent(Int32(run.count))
-  for index in 1..<Int(MALLOW_RECENT_RUNS) { recent[Int(MALLOW_RECENT_RUNS) &- index] = recent[Int(MALLOW_RECENT_RUNS) &- index &- 1] }
+  memmove(recent + 1, recent, (Int(MALLOW_RECENT_RUNS) &- 1) &* MemoryLayout<UInt32>.size)
   recent[0] = UInt32(truncatingIfNeeded: run.start &>> UInt64(MALLOW_SLICE_SHIFT))
 }
 
