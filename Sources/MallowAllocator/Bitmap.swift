@@ -64,6 +64,18 @@ func lastClearBit(_ bitmap: Bitmap, from first: Int, count: Int) -> Int? {
   return last
 }
 
+/// The first clear bit at or after `first`, below `limit`; nil for none.
+@inline(__always)
+func firstClearBit(_ bitmap: Bitmap, from first: Int, limit: Int) -> Int? {
+  var found: Int?
+  forEachWord(from: first, count: limit &- first) {
+    let bits = ~bitmap[$0] & $1
+    if bits != 0 { found = $0 &* 64 &+ bits.trailingZeroBitCount }
+    return bits == 0
+  }
+  return found
+}
+
 /// The first set bit at or after `first`, below `limit`; nil for none.
 @inline(__always)
 func firstSetBit(_ bitmap: Bitmap, from first: Int, limit: Int) -> Int? {

@@ -102,33 +102,6 @@ extension UnsafeMutablePointer where Pointee == mallow_region {
   init(containing address: UInt64) { self = Region(bitPattern: UInt(regionRecord(of: address).pointee)).unsafelyUnwrapped }
 
   var next: Region? { Region(bitPattern: UInt(pointee.next)) }
-
-  /// The first run of `count` free slices that starts at a multiple of `alignment` slices of the address space.
-  fileprivate func findRun(_ count: Int, alignment: Int, dirtyOnly: Bool) -> Int? {
-    let free = mallow_region_free(self)
-    let dirty = mallow_region_dirty(self)
-    let limit = Int(pointee.slices)
-    if count == 1 && alignment == 1 {
-      for index in 0..<Int(MALLOW_BITMAP_WORDS) {
-        let candidates = dirtyOnly ? free[index] & dirty[index] : free[index]
-        if candidates != 0 { return index &* 64 &+ candidates.trailingZeroBitCount }
-      }
-      return nil
-    }
-    let offset = Int(pointee.base &>> UInt64(MALLOW_SLICE_SHIFT)) & (alignment &- 1)
-    var first = 0
-    while first &+ count <= limit {
-      if (first &+ offset) & (alignment &- 1) != 0 {
-        first = ((first &+ offset &+ alignment &- 1) & ~(alignment &- 1)) &- offset
-        continue
-      }
-      // The last taken slice rules out every start up to it.
-      guard let taken = lastClearBit(free, from: first, count: count) else { return first }
-      guard let next = firstSetBit(free, from: taken &+ 1, limit: limit) else { return nil }
-      first = next
-    }
-    return nil
-  }
 }
 
 /// Takes `count` slices in a row, aligned to `alignment` slices. Their memory is zero where their dirty bit is clear.
@@ -146,52 +119,14 @@ func allocateSlices(_ count: Int, alignment: Int = 1) -> SliceRun? {
       candidate = region.next
     }
   }
-  if alignment == 1, let run = takeRecent(count) { return run }
-  var candidate = Region(bitPattern: UInt(mallow_state.first_free)) ?? firstRegion()
-  var isFirst = true
-  while let region = candidate {
-    if isFirst && region.pointee.free_slices != 0 {
-      mallow_state.first_free = UInt64(UInt(bitPattern: region))
-      isFirst = false
-    }
-    if region.pointee.free_slices >= UInt32(count), let first = region.findRun(count, alignment: alignment, dirtyOnly: false) {
-      return take(region, first, count)
-    }
-    candidate = region.next
-  }
+  if let run = takeFree(count, alignment: alignment) { return run }
   guard let region = mapRegion(atLeast: count), let first = region.findRun(count, alignment: alignment, dirtyOnly: false)
   else { return nil }
   return take(region, first, count)
 }
 
-/// A run of just this length that was given back lately, where it is free still. This saves most searches: the bitmaps decide, so that
-/// nothing has to be kept up to date.
-private func takeRecent(_ count: Int) -> SliceRun? {
-  if count >= Int(MALLOW_RECENT_LENGTHS) { return nil }
-  let recent = mallow_recent(Int32(count))
-  for index in 0..<Int(MALLOW_RECENT_RUNS) where recent[index] != 0 {
-    let start = UInt64(recent[index]) &<< UInt64(MALLOW_SLICE_SHIFT)
-    recent[index] = 0
-    let region = Region(containing: start)
-    let first = Int((start &- region.pointee.base) &>> UInt64(MALLOW_SLICE_SHIFT))
-    if lastClearBit(mallow_region_free(region), from: first, count: count) == nil { return take(region, first, count) }
-  }
-  return nil
-}
-
-/// Notes a run that is given back. The main lock must be held.
-private func noteRecent(_ run: SliceRun) {
-  if run.count >= Int(MALLOW_RECENT_LENGTHS) { return }
-  let recent = mallow_recent(Int32(run.count))
-  var index = Int(MALLOW_RECENT_RUNS) &- 1
-  while index > 0 {
-    recent[index] = recent[index &- 1]
-    index &-= 1
-  }
-  recent[0] = UInt32(truncatingIfNeeded: run.start &>> UInt64(MALLOW_SLICE_SHIFT))
-}
-
-private func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
+/// Takes free slices. The main lock must be held.
+func take(_ region: Region, _ first: Int, _ count: Int) -> SliceRun {
   let free = mallow_region_free(region)
   let stale = mallow_region_stale(region)
   let dirtyMap = mallow_region_dirty(region)

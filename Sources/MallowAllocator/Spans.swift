@@ -6,8 +6,8 @@ import CMallow
 func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool) -> UInt64 {
   let block: UInt64
   if size <= largestSpan && alignment <= largestSpan {
-    let slices = Int((size &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT))
-    guard let run = takeSlices(heap, max(slices, 1), alignment: max(Int(alignment &>> UInt64(MALLOW_SLICE_SHIFT)), 1)) else { return 0 }
+    let slices = spanSlices(size)
+    guard let run = takeSlices(heap, slices, alignment: max(Int(alignment &>> UInt64(MALLOW_SLICE_SHIFT)), 1)) else { return 0 }
     if zeroed { zero(run, size: size) }
     let page = run.page
     describe(page, at: run.start, requested: size)
@@ -22,6 +22,14 @@ func allocateSpan(_ heap: Heap, _ size: UInt64, alignment: UInt64, zeroed: Bool)
   }
   heap.pointee.span_allocations &+= 1
   return block
+}
+
+/// Slices for a span. Above 4 MiB the length has only six significant bits: free runs then fit the next spans more often, and the ends of
+/// spans, which are where others begin and make memory resident, are fewer. What is over is address space.
+private func spanSlices(_ size: UInt64) -> Int {
+  let slices = (size &+ sliceSize &- 1) &>> UInt64(MALLOW_SLICE_SHIFT)
+  if slices < 64 { return max(Int(slices), 1) }
+  return Int(roundUp(slices, to: 1 &<< UInt64(58 &- slices.leadingZeroBitCount)))
 }
 
 /// Fills a single block's descriptor in, its kind and owner excepted.
