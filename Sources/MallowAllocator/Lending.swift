@@ -39,11 +39,12 @@ func lender(_ heap: Heap, to sizeClass: Int, evenFew: Bool) -> Page? {
 /// A heap with fewer pages than this is small.
 private let smallHeap: UInt32 = 16
 
-/// A page of a coarser class with blocks carved just now, for a class of a small heap that may never need many blocks: a page of its own
-/// would cost a page of the kernel at once.
+/// A page of a coarser class with blocks carved just now, for a class of a small process that may never need many blocks: a page of its
+/// own would cost a page of the kernel at once. Only in the heap of the first thread: where threads come and go, their heaps would
+/// collect pages of both kinds.
 func coarsePage(_ heap: Heap, insteadOf sizeClass: Int) -> Page? {
   let size = blockSize(ofClass: sizeClass)
-  if size > directLimit || heap.pointee.pages >= smallHeap || mallow_heap_handed_out(heap)[sizeClass] > 64 { return nil }
+  if size > directLimit || heap.pointee.next != 0 || heap.pointee.pages >= smallHeap || mallow_heap_handed_out(heap)[sizeClass] > 64 { return nil }
   let coarse = coarseClass(size)
   if coarse == sizeClass || mallow_heap_until_sample(heap)[coarse] < Int64(blockSize(ofClass: coarse)) { return nil }
   guard let page = frontPage(heap, coarse, trailers: false) ?? makePage(heap, coarse, trailers: false) else { return nil }
