@@ -219,8 +219,11 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, mayBeLarger:
         takeBackRemotePages(heap)
         continue
       }
-      if mayBeLarger, let lender = lender(heap, to: sizeClass) { return lender }
-      if mayBeLarger, let coarse = coarsePage(heap, insteadOf: sizeClass) { return coarse }
+      if mayBeLarger {
+        let isFresh = heap.pointee.cached_slices == 0 && mallow_state.dirty_free == 0
+        if let lender = lender(heap, to: sizeClass, evenFew: isFresh) { return lender }
+        if isFresh, let coarse = coarsePage(heap, insteadOf: sizeClass) { return coarse }
+      }
       if makePage(heap, sizeClass, trailers: trailers) == nil { return nil }
       continue
     }
@@ -233,7 +236,7 @@ func pageWithBlocks(_ heap: Heap, _ sizeClass: Int, trailers: Bool, mayBeLarger:
         moveToFront(used, of: heap)
         continue
       }
-      if mayBeLarger, let lender = lender(heap, to: sizeClass) { return lender }
+      if mayBeLarger, let lender = lender(heap, to: sizeClass, evenFew: SliceRun(of: page).isClean) { return lender }
       if page.fillHollow() { return page }
       carve(page)
       fresh = true

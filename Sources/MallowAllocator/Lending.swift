@@ -10,11 +10,11 @@ private let reach = 8
 /// How many small loans a class takes before it gets more memory of its own: they cost about as much time as the first touch of that
 /// memory.
 private let mostSmallLoans: UInt8 = 16
-/// A loan of so many blocks is worth its time.
+/// A loan of so many blocks is worth its time, and one of any that are as large as half a page of the kernel.
 private let largeLoan = 16
 
 /// A page of a larger class with blocks to spare.
-func lender(_ heap: Heap, to sizeClass: Int) -> Page? {
+func lender(_ heap: Heap, to sizeClass: Int, evenFew: Bool) -> Page? {
   // The fast path looks whether there is a block at all only for sizes above its table's.
   let own = blockSize(ofClass: sizeClass)
   let most = min(own &+ own / 2, own > directLimit ? .max : directLimit)
@@ -25,8 +25,8 @@ func lender(_ heap: Heap, to sizeClass: Int) -> Page? {
     guard let page = frontPage(heap, larger, trailers: false) else { continue }
     let free = Int(page.pointee.carved) &- Int(page.pointee.used) &+ page.budgetLeft
     if page.pointee.free == 0 || mallow_heap_until_sample(heap)[larger] < Int64(size) { continue }
-    if free < largeLoan {
-      if loans.pointee == mostSmallLoans || UInt64(free) &* size < mallow_state.kernel_page / 4 { continue }
+    if free < largeLoan && size < mallow_state.kernel_page / 2 {
+      if !evenFew || loans.pointee == mostSmallLoans || UInt64(free) &* size < mallow_state.kernel_page / 4 { continue }
       loans.pointee &+= 1
     }
     revokeGrant(page, of: heap)
@@ -39,11 +39,12 @@ func lender(_ heap: Heap, to sizeClass: Int) -> Page? {
 /// A heap with fewer pages than this is small.
 private let smallHeap: UInt32 = 16
 
-/// A page of a coarser class with blocks carved just now, for a class of a small heap that may never need many blocks: a page of its own
-/// would cost a page of the kernel at once.
+/// A page of a coarser class with blocks carved just now, for a class of a small process that may never need many blocks: a page of its
+/// own would cost a page of the kernel at once. Only in the heap of the first thread: where threads come and go, their heaps would
+/// collect pages of both kinds.
 func coarsePage(_ heap: Heap, insteadOf sizeClass: Int) -> Page? {
   let size = blockSize(ofClass: sizeClass)
-  if size > directLimit || heap.pointee.pages >= smallHeap || mallow_heap_handed_out(heap)[sizeClass] > 64 { return nil }
+  if size > directLimit || heap.pointee.next != 0 || heap.pointee.pages >= smallHeap || mallow_heap_handed_out(heap)[sizeClass] > 64 { return nil }
   let coarse = coarseClass(size)
   if coarse == sizeClass || mallow_heap_until_sample(heap)[coarse] < Int64(blockSize(ofClass: coarse)) { return nil }
   guard let page = frontPage(heap, coarse, trailers: false) ?? makePage(heap, coarse, trailers: false) else { return nil }

@@ -37,6 +37,18 @@ import Testing
     #expect(read.isHardened == hardened)
   }
 
+  @Test func blocksInPartsThatWereGivenBackAreFree() throws {
+    let built = BuiltHeap()
+    let blocks = (0..<300).map { _ in built.allocate(48) }
+    // Bytes 4096..<8192: blocks 85 to 170, of which the first and the last reach into the parts beside it.
+    built.giveBack(part: 1, of: blocks[0], blocks: 86)
+    built.free(blocks[3])
+    let read = try built.read()
+    #expect(read.diagnoses.isEmpty)
+    let live = read.heap.blocks.filter { $0.state == .live }.map(\.start)
+    #expect(live == blocks.indices.filter { $0 != 3 && !(85...170).contains($0) }.map { blocks[$0] })
+  }
+
   @Test func blocksThatWereGrantedButNotTakenAreNoAllocations() throws {
     let built = BuiltHeap()
     let blocks = (0..<10).map { _ in built.allocate(48) }

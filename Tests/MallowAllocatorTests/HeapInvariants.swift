@@ -121,8 +121,8 @@ private func takeCensus() -> (SliceCensus, [String]) {
           problems.expect(page.pointee.usable <= UInt64(length) * sliceSize, "page.pointee.usable <= UInt64(length) * sliceSize")
         } else {
           census.blockPages += 1
-          census.liveBlocks += Int(page.pointee.used) - page.budgetLeft
-          let used = Int(page.pointee.used) - page.budgetLeft
+          let used = Int(page.pointee.used) - page.budgetLeft - page.hollowBlocks
+          census.liveBlocks += used
           problems.expect(used >= 0 && used <= Int(page.pointee.carved), "0 <= \(used) <= \(page.pointee.carved) blocks in use")
         }
         for distance in 0..<length {

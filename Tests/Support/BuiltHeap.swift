@@ -15,6 +15,7 @@ public final class BuiltHeap {
   let stackTable = Address(0x7ffd_0000_0000)
   let buckets = Address(0x7ffc_0000_0000)
   let regionMap = Address(0x7ffb_0000_0000)
+  let hollowTables = Address(0x7ff9_0000_0000)
   /// For a window of 16 GiB, which all regions here are in.
   public let pageTable = Address(0x7ffa_0000_0000)
   let pageMask: UInt64 = 1 << 24 - 64
@@ -41,6 +42,7 @@ public final class BuiltHeap {
     image.map(stackTable.rawValue, size: 1 << 20)
     image.map(buckets.rawValue, size: UInt64(MALLOW_STACK_BUCKETS) * 4)
     image.map(regionMap.rawValue, size: 1 << 21)
+    image.map(hollowTables.rawValue, size: 1 << 20)
     image.map(pageTable.rawValue, size: pageMask + 64)
     image.write(words: [0, 1 << 20], at: metadata)
     var record = mallow_introspection()
@@ -112,6 +114,7 @@ public final class BuiltHeap {
     region.mapped = UInt64(slices) << 16
     region.kind = UInt32(MALLOW_MAP_REGION)
     region.slices = UInt32(slices)
+    region.hollow = hollowTables.rawValue + base >> 26 % 64 << 14
     addRecord(region)
     regions.append((base, slices, count))
     return (base, 0)
@@ -235,6 +238,17 @@ public final class BuiltHeap {
         $0.remote_free = block.rawValue | UInt64(MALLOW_REMOTE_NOTIFY) | count << UInt64(MALLOW_REMOTE_COUNT_SHIFT)
       }
     }
+  }
+
+  /// Gives a part of a page of one slice back, a sixteenth of it. What its blocks held is gone.
+  public func giveBack(part: Int, of page: Address, blocks: UInt16) {
+    let region = page.rawValue >> 26
+    let entry = Address(hollowTables.rawValue + region % 64 << 14 + (page.rawValue >> 16 % 1024) * 8)
+    edit(mallow_hollow.self, at: entry) {
+      $0.parts |= 1 << UInt16(part)
+      $0.blocks += blocks
+    }
+    image.write(words: [UInt64](repeating: 0, count: 512), at: page + UInt64(part) * 4096)
   }
 
   /// Adds a stack to the stack table.
