@@ -26,7 +26,7 @@ struct SymbolSection {
     symbols.loadUnaligned(fromByteOffset: Int(index) * MemoryLayout<Elf64_Sym>.stride, as: Elf64_Sym.self)
   }
 
-  private func bytes(_ index: UInt32) -> UnsafePointer<CChar>? {
+  func bytes(_ index: UInt32) -> UnsafePointer<CChar>? {
     UnsafePointer(elf_strptr(elf, strings, Int(self[index].st_name)))
   }
 
