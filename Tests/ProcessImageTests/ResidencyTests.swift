@@ -15,16 +15,19 @@ import Testing
     private let memory: UnsafeMutableRawPointer
 
     init() throws {
-      memory = try #require(
-        mmap(nil, Int(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+      // Between inaccessible pages, so that the kernel does not merge it with what other tests map.
+      let whole = try #require(
+        mmap(nil, Int(size) + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
           .flatMap { $0 == MAP_FAILED ? nil : $0 })
+      memory = whole + 4096
+      mprotect(memory, Int(size), PROT_READ | PROT_WRITE)
       start = Address(UInt64(UInt(bitPattern: memory)))
       madvise(memory, Int(size), MADV_NOHUGEPAGE)
       for page in [0, 1, 2, 9000, (64 << 8) - 1] { memory.storeBytes(of: 1, toByteOffset: page << 12, as: UInt8.self) }
       #expect(memory.load(fromByteOffset: 100 << 12, as: UInt8.self) == 0)
     }
 
-    deinit { munmap(memory, Int(size)) }
+    deinit { munmap(memory - 4096, Int(size) + 8192) }
 
     var range: Range<Address> { start..<start + size }
     var mappings: [Mapping] {
