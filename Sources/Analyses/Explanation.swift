@@ -46,6 +46,8 @@ public struct Place: Sendable {
     public var value: String
     /// Bytes from its start to the address.
     public var offset: UInt64
+    /// Whether it is an environment variable.
+    public var isVariable = false
   }
 
   public var address: Address

@@ -64,9 +64,8 @@ struct ExplainText {
 
   private var regionLines: [String] {
     if let region = place.region {
-      let name = region.name.isEmpty ? "" : "  \(region.name)"
-      return section("Region", "\(region.start) to \(region.end)  \(region.permissions)  \(region.kind.rawValue), \(byteText(region.size))")
-        + (name.isEmpty || region.name == place.module ? [] : section("", region.name))
+      let name = region.name.isEmpty || region.name == place.module ? "" : " \(region.name)"
+      return section("Region", "\(region.start) to \(region.end) \(region.permissions) \(region.kind.rawValue)\(name), \(byteText(region.size))")
     }
     var lines: [String] = []
     if let below = explanation.below { lines += section("Below", "\(byteText(below.distance)) lower: \(words(below.region))") }

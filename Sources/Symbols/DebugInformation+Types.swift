@@ -35,7 +35,7 @@ extension DebugInformation {
     case DW_TAG_subroutine_type: return "\(target())(\(parameters(&entry, depth: depth)))"
     default:
       guard let name = name(of: entry) else { return unnamed(tag(&entry)) }
-      return isC(entry) ? keyword(tag(&entry)) + name.readable : name.readable
+      return isC(entry) ? keyword(tag(&entry)) + name.readable : tidyCPlusPlus(name.readable)
     }
   }
 
@@ -130,7 +130,9 @@ extension DebugInformation {
       forEachChild(of: type) { child in
         let kind = tag(&child)
         guard found == nil, kind == DW_TAG_member || kind == DW_TAG_inheritance, let start = memberOffset(&child), start <= offset,
-          var member = Symbols.type(of: &child), let size = size(ofType: &member), offset - start < size
+          var member = Symbols.type(of: &child), let size = size(ofType: &member), offset - start < size,
+          // An empty base class lies where the first member does.
+          kind == DW_TAG_member || size > 1
         else { return }
         let name = dwarf_diename(&child).map { "." + String(cString: $0) } ?? ""
         found = (kind == DW_TAG_member ? name : "", member, offset - start)

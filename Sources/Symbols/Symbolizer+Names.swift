@@ -86,8 +86,10 @@ struct WantedName {
   func rank(of raw: String) -> Rank {
     if raw == text || Self.withoutNumber(raw) == text { return .raw }
     guard raw.hasPrefix("_Z") || raw.hasPrefix("_R") || isSwiftMangled(raw) else { return .none }
-    let name = demangle(raw)
+    var name = demangle(raw)
     if name == raw { return .none }
+    // Swift's static variables of types.
+    if name.hasPrefix("static ") { name.removeFirst("static ".count) }
     if name == text { return .demangled }
     let bare = Self.withoutArguments(name)
     if bare == text { return .withoutArguments }

@@ -35,7 +35,7 @@ struct ExplainCommand: ParsableCommand {
       let found = try find(inspection.symbolizer, threadLocals)
       let explainer = Explainer(
         mirror: inspection.mirror, heap: inspection.heap, symbolizer: inspection.symbolizer, threadLocals: threadLocals,
-        space: AddressSpace(AddressSpaceFacts(opened.image)), types: inspection, stackSymbolizer: inspection)
+        space: space(inspection), types: inspection, stackSymbolizer: inspection)
       var explanation = explainer.explain(found.address, target: opened.target(inspection.heap.allocator))
       explanation.name = found.isNamed ? address : nil
       explanation.notes = opened.notes
@@ -44,6 +44,12 @@ struct ExplainCommand: ParsableCommand {
     }
     try report.write(
       to: STDOUT_FILENO, text: { TextReport.explain(explanation, style: $0) }, json: { try JSONReport.explain(explanation) })
+  }
+
+  private func space(_ inspection: Inspection) -> AddressSpace {
+    let image = inspection.mirror
+    let vector = ProgramStart(image).flatMap { AuxiliaryVector(image.bytes($0.auxiliaryVector.lowerBound, count: Int($0.auxiliaryVector.upperBound - $0.auxiliaryVector.lowerBound))) }
+    return AddressSpace(AddressSpaceFacts(image, auxiliaryVector: vector))
   }
 
   /// The address that is asked for: as a number, or by a name that only one function or variable has.
