@@ -38,7 +38,8 @@ public struct Explainer {
   /// - Parameter findsHolders: searches for what keeps a live block alive, which reads all of the heap in the worst case.
   public func explain(_ address: Address, target: Target, findsHolders: Bool = true) -> Explanation {
     var result = Explanation(target: target, place: place(address))
-    result.contents = mirror.bytes(address, count: 64)
+    // Not from the mirror, which takes the kernel's own pages for untouched ones.
+    result.contents = mirror.image.bytes(address, count: 64)
     if let index = heap.heap.block(containing: address) {
       let block = heap.heap.describe(index)
       result.place.kind = "heap"

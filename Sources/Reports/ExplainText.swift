@@ -65,7 +65,12 @@ struct ExplainText {
   private var regionLines: [String] {
     if let region = place.region {
       let name = region.name.isEmpty || region.name == place.module ? "" : " \(region.name)"
-      return section("Region", "\(region.start) to \(region.end) \(region.permissions) \(region.kind.rawValue)\(name), \(byteText(region.size))")
+      return style.section(
+        "Region",
+        [
+          "\(region.start) to \(region.end)",
+          "\(region.permissions)  \(region.kind.rawValue)\(name.printable), \(byteText(region.size))".shortened(room),
+        ])
     }
     var lines: [String] = []
     if let below = explanation.below { lines += section("Below", "\(byteText(below.distance)) lower: \(words(below.region))") }

@@ -34,7 +34,8 @@ extension DebugInformation {
     case DW_TAG_array_type: return target() + dimensions(&entry).map { "[\($0.map(String.init) ?? "")]" }.joined()
     case DW_TAG_subroutine_type: return "\(target())(\(parameters(&entry, depth: depth)))"
     default:
-      guard let name = name(of: entry) else { return unnamed(tag(&entry)) }
+      guard let name = name(of: entry) else { return wrapped(entry, depth: depth) ?? unnamed(tag(&entry)) }
+      if isSwiftMangled(name.raw) { return demangle(name.raw) }
       return isC(entry) ? keyword(tag(&entry)) + name.readable : tidyCPlusPlus(name.readable)
     }
   }
@@ -67,6 +68,18 @@ extension DebugInformation {
     case DW_TAG_enumeration_type: "enum "
     default: ""
     }
+  }
+
+  /// Swift puts a generic type, which it only declares, into a structure without a name that has its size.
+  private func wrapped(_ entry: Dwarf_Die, depth: Int) -> String? {
+    var result: String?
+    var count = 0
+    forEachChild(of: entry) { child in
+      count += 1
+      guard tag(&child) == DW_TAG_member, dwarf_diename(&child) == nil, let type = Symbols.type(of: &child) else { return }
+      result = typeName(type, depth: depth + 1)
+    }
+    return count == 1 ? result : nil
   }
 
   private func unnamed(_ tag: Int) -> String? {

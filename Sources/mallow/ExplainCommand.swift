@@ -52,15 +52,23 @@ struct ExplainCommand: ParsableCommand {
     return AddressSpace(AddressSpaceFacts(image, auxiliaryVector: vector))
   }
 
-  /// The address that is asked for: as a number, or by a name that only one function or variable has.
-  private func find(_ symbolizer: Symbolizer, _ threadLocals: ThreadLocals) throws -> (address: Address, isNamed: Bool) {
-    let isHexadecimal = address.hasPrefix("0x") || address.hasPrefix("0X")
-    if isHexadecimal || address.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
+  /// The address as a number; nil for a name.
+  private var number: Address? {
+    get throws {
+      let isHexadecimal = address.hasPrefix("0x") || address.hasPrefix("0X")
+      guard isHexadecimal || address.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
       guard let number = isHexadecimal ? UInt64(address.dropFirst(2), radix: 16) : UInt64(address) else {
         throw ValidationError("\(address) is no address: write it as 0x and up to 16 hexadecimal digits, or as a decimal number.")
       }
-      return (Address(number), false)
+      return Address(number)
     }
+  }
+
+  func validate() throws { _ = try number }
+
+  /// The address that is asked for: as a number, or by a name that only one function or variable has.
+  private func find(_ symbolizer: Symbolizer, _ threadLocals: ThreadLocals) throws -> (address: Address, isNamed: Bool) {
+    if let number = try number { return (number, false) }
     let candidates = symbolizer.addresses(named: address, threadLocals: threadLocals)
     if candidates.count == 1 { return (candidates[0].address, true) }
     if candidates.isEmpty {
