@@ -24,7 +24,7 @@ struct ExplainText {
     lines += regionLines
     lines += contentLines
     if let holders = explanation.block?.keptBy { lines += holderLines(holders) }
-    lines += style.remarks([], further: 0, explanation.notes)
+    lines += style.remarks(explanation.diagnoses, further: explanation.furtherDiagnoses, explanation.notes)
     return lines
   }
 

@@ -106,7 +106,7 @@ extension Place.StartPart {
 extension Explanation {
   /// What lies at the address, as a phrase.
   var headline: String {
-    guard let block else { return place.words }
+    guard let block, place.symbol == nil, place.frame == nil else { return place.words }
     let kind = "a \(block.block.state.rawValue) heap block" + (block.type.map { " of type \($0)" } ?? "")
     if block.isBehind { return "the allocator's part of \(kind)" }
     let offset = place.address - block.block.start
