@@ -64,9 +64,8 @@ public struct AddressSpaceFacts: Sendable {
     modules = LoadedModule.find(in: mappings, read: { image.read($0, into: $1) }, readFile: readFile)
     auxiliaryVector = vector
     if let vector {
-      let used = (vector.executableName ?? vector.randomBytes).flatMap { residency?.faultFreeRange(around: $0) }
       initialStack = InitialStack(
-        vector, mappings: mappings, isTouchedFrom: used?.lowerBound, read: { image.read($0, into: $1) })
+        vector, mappings: mappings, touched: { image.touchedRanges(in: $0) }, read: { image.read($0, into: $1) })
     }
     threads = image.threads.map {
       Thread(threadID: $0.threadID, name: $0.name, stackPointer: $0.stackPointer == Address(0) ? nil : $0.stackPointer)

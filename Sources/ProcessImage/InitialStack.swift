@@ -31,19 +31,28 @@ public struct InitialStack: Hashable, Sendable {
   private static let sizeLimit = 8 << 20
 
   /// Finds the parts by the auxiliary vector, which is looked for at the top of the stack.
-  /// - Parameter isTouchedFrom: the lowest address from which on the stack was used without a gap.
+  /// - Parameters:
+  ///   - touched: gives the parts of a range that were ever used. The others are not read.
+  ///   - read: reads memory.
   public init(
-    _ vector: AuxiliaryVector, mappings: [Mapping], isTouchedFrom: Address? = nil, read: (Address, UnsafeMutableRawBufferPointer) -> Int
+    _ vector: AuxiliaryVector, mappings: [Mapping], touched: (Range<Address>) -> [Range<Address>] = { [$0] },
+    read: (Address, UnsafeMutableRawBufferPointer) -> Int
   ) {
     self.init()
     guard let mark = vector.executableName ?? vector.randomBytes, let stack = mappings.first(where: { $0.contains(mark) }) else { return }
-    // Mostly a small piece is enough. What was never used of a stack should not be read.
-    for limit in [64 << 10, Self.sizeLimit] where auxiliaryVector == nil {
-      let lowest = max(stack.start, isTouchedFrom ?? stack.start)
-      let size = min(Int(clamping: stack.end - lowest), limit)
+    // Mostly a small piece is enough.
+    for limit in [64 << 10, Self.sizeLimit] where pointers == nil {
+      let size = min(Int(clamping: stack.size), limit)
       let start = stack.end - UInt64(size)
-      let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-        count = read(start, UnsafeMutableRawBufferPointer(buffer))
+      var bytes = [UInt8](repeating: 0, count: size)
+      bytes.withUnsafeMutableBytes { buffer in
+        // The kernel leaves a gap of random size, in which whole pages may be untouched.
+        for range in touched(start..<stack.end) {
+          let from = max(range.lowerBound, start)
+          guard from < range.upperBound, from < stack.end else { continue }
+          let count = min(range.upperBound, stack.end) - from
+          _ = read(from, UnsafeMutableRawBufferPointer(rebasing: buffer[Int(from - start)..<Int(from - start + count)]))
+        }
       }
       find(vector, below: vector.randomBytes ?? mark, in: StackBytes(start: start.rawValue, bytes: bytes, wordSize: vector.wordSize))
     }
