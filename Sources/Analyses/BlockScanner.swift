@@ -57,6 +57,16 @@ struct BlockScanner {
     return block
   }
 
+  /// In what disguise a word points to `block`; nil for a plain address in it.
+  @inline(__always)
+  func disguise(of word: UInt64, pointingTo block: BlockIndex) -> Disguise? {
+    let start = heap.address(of: block).rawValue
+    let size = heap.usableSize(of: block)
+    if word &- start < size { return nil }
+    if word &- start == size { return .end }
+    return word >> 62 == 3 && word << 3 &- start < size ? .sideTable : .tagged
+  }
+
   /// Calls `body` for each word of a block that points to a live block, with the word's offset in bytes and its value.
   @inline(__always)
   func forEachTarget(of block: BlockIndex, _ body: (_ offset: UInt64, _ word: UInt64, _ target: BlockIndex) -> Void) -> UInt64 {
@@ -72,6 +82,11 @@ struct BlockScanner {
       }
     }
     return size
+  }
+
+  /// Calls `body` for each readable stretch of a block that may hold references.
+  func forEachSpan(of block: BlockIndex, _ body: (Address, UnsafeRawBufferPointer) -> Void) {
+    mirror.forEachSpan(from: heap.address(of: block), count: heap.usableSize(of: block), body)
   }
 
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the

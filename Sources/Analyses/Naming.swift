@@ -32,4 +32,12 @@ public protocol StackSymbolizing {
 public protocol TypeNaming {
   /// The name of the type of the object in the block of `size` bytes at `address`, or nil where nothing tells.
   func typeName(at address: Address, size: UInt64) -> String?
+
+  /// The name of the field at `offset` bytes in the object in that block: `handler`, or `[]` for an element of an array; nil
+  /// where nothing tells.
+  func fieldName(at address: Address, size: UInt64, offset: UInt64) -> String?
+}
+
+extension TypeNaming {
+  public func fieldName(at address: Address, size: UInt64, offset: UInt64) -> String? { nil }
 }

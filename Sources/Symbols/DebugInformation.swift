@@ -59,6 +59,8 @@ final class DebugInformation {
   private let code: ObjectFile
   private(set) var units: [Unit] = []
   private lazy var unitRanges = findUnits()
+  /// Definitions of C++ classes by their name, found at the first look-up.
+  private(set) lazy var classes = findClasses()
   /// Names by the address of their entry in memory.
   var names: [UnsafeMutableRawPointer: FunctionName] = [:]
 
@@ -88,6 +90,19 @@ final class DebugInformation {
     }
     ranges.sort { ($0.begin, $0.end) < ($1.begin, $1.end) }
     return ranges
+  }
+
+  /// Visits the entries of all compilation units; with split DWARF those in the `.dwo` files.
+  func forEachUnit(_ visit: (inout Dwarf_Die) -> Void) {
+    var unit: OpaquePointer?
+    var version: Dwarf_Half = 0
+    var type: UInt8 = 0
+    var entry = Dwarf_Die()
+    var split = Dwarf_Die()
+    while dwarf_get_units(dwarf, unit, &unit, &version, &type, &entry, &split) == 0 {
+      guard [DW_UT_compile, DW_UT_skeleton, DW_UT_type].contains(Int(type)) else { continue }
+      if split.addr == nil { visit(&entry) } else { visit(&split) }
+    }
   }
 
   func unit(containing address: UInt64) -> Unit? {

@@ -34,6 +34,7 @@ public final class TypeNames {
   let image: any ProcessImage
   let symbolizer: Symbolizer
   private var cache: [Address: Finding?] = [:]
+  var fieldCache: [Address: [Field]] = [:]
 
   public init(image: any ProcessImage, symbolizer: Symbolizer) {
     self.image = image
