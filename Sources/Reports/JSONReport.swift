@@ -15,7 +15,7 @@ public enum JSONReport {
 
   public static func leaks(_ summary: LeaksSummary) throws -> String { try encode(LeaksDocument(summary)) }
 
-  private static func encode(_ document: some Encodable) throws -> String {
+  static func encode(_ document: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
     return try String(decoding: encoder.encode(document), as: UTF8.self) + "\n"
