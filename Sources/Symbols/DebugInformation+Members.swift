@@ -17,7 +17,8 @@ extension DebugInformation {
   func findClasses() -> [String: Dwarf_Die] {
     var classes: [String: Dwarf_Die] = [:]
     var visited = 0
-    forEachUnit { unit in
+    forEachUnit { entry in
+      var unit = entry
       guard ![DW_LANG_C89, DW_LANG_C, DW_LANG_C99, DW_LANG_C11, DW_LANG_Swift].contains(Int(dwarf_srclang(&unit))) else { return }
       addClasses(in: unit, scope: "", depth: 0, visited: &visited, to: &classes)
     }
@@ -59,32 +60,20 @@ extension DebugInformation {
       guard isBase || tag(&child) == DW_TAG_member, result.count < 4096 else { continue }
       // Static members have no place in an object; virtual bases have one that only the object tells.
       let unionPlace: UInt64? = tag(&entry) == DW_TAG_union_type ? 0 : nil
-      guard let offset = constant(DW_AT_data_member_location, of: &child) ?? unionPlace, var type = type(of: &child) else { continue }
+      guard let offset = unsigned(DW_AT_data_member_location, of: &child) ?? unionPlace, var type = memberType(of: &child) else { continue }
       let place = base &+ offset
       if isBase || dwarf_diename(&child) == nil {
         addMembers(of: &type, at: place, depth: depth + 1, to: &result)
-      } else if let name = dwarf_diename(&child), constant(DW_AT_artificial, of: &child) == nil {
-        var size: Dwarf_Word = 0
-        let known = dwarf_aggregate_size(&type, &size) == 0
-        result.append(Field(name: String(cString: name), offset: place, size: known ? size : nil))
+      } else if let name = dwarf_diename(&child), dwarf_hasattr(&child, UInt32(DW_AT_artificial)) == 0 {
+        result.append(Field(name: String(cString: name), offset: place, size: size(ofType: &type)))
       }
     } while moveToSibling(&child)
   }
 
-  private func constant(_ attribute: Int, of entry: inout Dwarf_Die) -> UInt64? {
-    var value = Dwarf_Attribute()
-    var number: Dwarf_Word = 0
-    guard dwarf_attr(&entry, UInt32(attribute), &value) != nil, dwarf_formudata(&value, &number) == 0 else { return nil }
-    return number
-  }
-
-  private func type(of entry: inout Dwarf_Die) -> Dwarf_Die? {
-    var value = Dwarf_Attribute()
-    var type = Dwarf_Die()
+  /// A member's type without typedefs and qualifiers.
+  private func memberType(of entry: inout Dwarf_Die) -> Dwarf_Die? {
+    guard var type = type(of: &entry) else { return nil }
     var peeled = Dwarf_Die()
-    guard dwarf_attr_integrate(&entry, UInt32(DW_AT_type), &value) != nil, dwarf_formref_die(&value, &type) != nil,
-      dwarf_peel_type(&type, &peeled) == 0
-    else { return nil }
-    return peeled
+    return dwarf_peel_type(&type, &peeled) == 0 ? peeled : nil
   }
 }

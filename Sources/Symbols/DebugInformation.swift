@@ -94,19 +94,6 @@ final class DebugInformation {
     return ranges
   }
 
-  /// Visits the entries of all compilation units; with split DWARF those in the `.dwo` files.
-  func forEachUnit(_ visit: (inout Dwarf_Die) -> Void) {
-    var unit: OpaquePointer?
-    var version: Dwarf_Half = 0
-    var type: UInt8 = 0
-    var entry = Dwarf_Die()
-    var split = Dwarf_Die()
-    while dwarf_get_units(dwarf, unit, &unit, &version, &type, &entry, &split) == 0 {
-      guard [DW_UT_compile, DW_UT_skeleton, DW_UT_type].contains(Int(type)) else { continue }
-      if split.addr == nil { visit(&entry) } else { visit(&split) }
-    }
-  }
-
   func unit(containing address: UInt64) -> Unit? {
     search(unitRanges, address).map { units[Int($0.index)] }
   }
