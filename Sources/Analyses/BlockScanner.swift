@@ -25,6 +25,10 @@ struct BlockScanner {
     extent = end &- low &+ 1
   }
 
+  /// Whether an address lies between the first block and the last.
+  @inline(__always)
+  func isInHeap(_ address: UInt64) -> Bool { address &- low < extent }
+
   /// The live block that `word` points to.
   @inline(__always)
   func target(of word: UInt64) -> BlockIndex? {
@@ -88,7 +92,7 @@ struct BlockScanner {
 
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the
   /// table's address in the form that says so. That first word does not keep the object alive: it serves weak references.
-  private func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
+  func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
     guard isSwift, (32...64).contains(size), let object = mirror.word(start), object &- low < extent,
       let counts = mirror.word(Address(object) + 8)
     else { return false }
