@@ -103,7 +103,7 @@ public final class CallFrames {
     guard let module = symbolizer.module(containing: address), let link = module.linkAddress(address), let file = module.file,
       let bias = module.bias, let rules = tables(of: file).frame(at: link)
     else { return nil }
-    defer { free(rules) }
+    defer { free(UnsafeMutableRawPointer(rules)) }
     var context = ExpressionContext(registers: registers, bias: bias, load: { [image] in image.load(Address($0), as: UInt64.self) })
     var operations: UnsafeMutablePointer<Dwarf_Op>?
     var count = 0
@@ -125,7 +125,7 @@ public final class CallFrames {
     withUnsafeTemporaryAllocation(of: Dwarf_Op.self, capacity: 3) { memory in
       var operations: UnsafeMutablePointer<Dwarf_Op>?
       var count = 0
-      guard dwarf_frame_register(rules, Int32(register), memory.baseAddress, &operations, &count) == 0 else { return nil }
+      guard dwarf_frame_register(rules, Int32(register), memory.baseAddress!, &operations, &count) == 0 else { return nil }
       if count == 0 { return operations == nil ? context.registers[register] : nil }
       switch evaluate(UnsafeBufferPointer(start: operations, count: count), in: context) {
       case .address(let address): return context.load(address)

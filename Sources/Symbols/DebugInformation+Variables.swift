@@ -36,7 +36,7 @@ extension DebugInformation {
     var entry = Dwarf_Die()
     var split = Dwarf_Die()
     while dwarf_get_units(dwarf, unit, &unit, &version, &type, &entry, &split) == 0 {
-      switch Int32(type) {
+      switch Int(type) {
       case DW_UT_compile: visit(entry)
       case DW_UT_skeleton where split.addr != nil: visit(split)
       default: break
