@@ -59,14 +59,17 @@ public struct AddressSpaceFacts: Sendable {
     modules = LoadedModule.find(in: mappings, read: { image.read($0, into: $1) })
     auxiliaryVector = vector
     if let vector { initialStack = InitialStack(vector, mappings: mappings, read: { image.read($0, into: $1) }) }
-    threads = image.threads.map { Thread(threadID: $0.threadID, name: $0.name, stackPointer: $0.stackPointer) }
+    threads = image.threads.map {
+      Thread(threadID: $0.threadID, name: $0.name, stackPointer: $0.stackPointer == Address(0) ? nil : $0.stackPointer)
+    }
     findStackBlocks(threadPointers: image.threads.map(\.threadPointer), read: { image.read($0, into: $1) })
   }
 
-  /// Takes over what /proc tells of a process: names and stacks of threads, the heap's start, and the strings on the main stack.
+  /// Takes over what /proc tells of a process: where the heap starts, and the strings on the main stack.
   public mutating func add(_ facts: ProcessFacts) {
     heapStart = facts.heapStart
     if auxiliaryVector == nil { auxiliaryVector = facts.auxiliaryVector }
+    if modules.isEmpty { modules = facts.readModules(mappings) }
     if let arguments = facts.arguments { initialStack.arguments = arguments }
     if let environment = facts.environment { initialStack.environment = environment }
   }

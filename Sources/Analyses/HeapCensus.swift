@@ -59,11 +59,13 @@ public struct HeapCensus: Hashable, Sendable {
       if !table.count(blocks.address(of: block), size) { untyped.insert(blocks.number(of: block)) }
     }
     for (size, isLive, count) in blocks.sizeCounts {
-      if isLive { sizes[size, default: SizeClass(size: size)].live += count } else { sizes[size, default: SizeClass(size: size)].free += count }
+      sizes[size, default: SizeClass(size: size)].live += isLive ? count : 0
+      sizes[size]!.free += isLive ? 0 : count
     }
     var labels = BlockLabels(blocks, untyped: untyped)
     if traits.isCPlusPlus { ContainerNodes(blocks, untyped).label(&labels) }
-    HolderSearch(heap, table: table, untyped: untyped, types: types, roots: roots, traits: traits).label(&labels)
+    var holders = HolderSearch(heap, table: table, types: types, roots: roots, traits: traits)
+    holders.label(&labels)
     live = heap.statistics.live
     free = heap.statistics.free
     classes = sizes.values.sorted { $0.size < $1.size }
