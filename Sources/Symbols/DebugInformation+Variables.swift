@@ -28,7 +28,8 @@ extension DebugInformation {
     return found
   }
 
-  private func forEachUnit(_ visit: (Dwarf_Die) -> Void) {
+  /// Visits the entries of all compilation units; with split DWARF those in the `.dwo` files.
+  func forEachUnit(_ visit: (Dwarf_Die) -> Void) {
     var unit: OpaquePointer?
     var version: Dwarf_Half = 0
     var type: UInt8 = 0

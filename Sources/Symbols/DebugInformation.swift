@@ -59,6 +59,8 @@ final class DebugInformation {
   private let code: ObjectFile
   private(set) var units: [Unit] = []
   private lazy var unitRanges = findUnits()
+  /// Definitions of C++ classes by their name, found at the first look-up.
+  private(set) lazy var classes = findClasses()
   /// Variables that live as long as the program or a thread.
   lazy var variables = findVariables()
   /// Names by the address of their entry in memory.
