@@ -20,6 +20,7 @@ public final class Snapshot: ProcessImage {
   public let executable: String
   public let mappings: [Mapping]
   public let threads: [ThreadState]
+  public private(set) var kernelHeldWords: [KernelHeldWord] = []
   /// How it was taken.
   public let method: Method
   /// Why the target was not forked, to complete "because …"; empty where it was.
@@ -46,13 +47,19 @@ public final class Snapshot: ProcessImage {
     // What can be found before the stop is not searched for during it.
     let memory = TargetMemory(thread: checked)
     let gadgets = Gadgets.find(in: MapsParser.parse(ProcFiles.read("/proc/\(checked)/maps") ?? []), memory: memory)
-    return try Snapshot(of: try LiveProcess(checked: checked), gadgets: gadgets)
+    let kernelHeld = KernelHeldWord.all(of: checked)
+    let snapshot = try Snapshot(of: try LiveProcess(checked: checked), gadgets: gadgets)
+    // What the kernel held at the stop it held before or holds after: asking during it would prolong it.
+    snapshot.kernelHeldWords = Array(Set(kernelHeld + KernelHeldWord.all(of: checked)))
+    return snapshot
   }
 
   /// Takes a snapshot of a stopped process and lets the process run on (``LiveProcess/detach()``).
   /// - Throws: ``ProcessError``.
   public static func take(of process: LiveProcess) throws -> Snapshot {
-    try Snapshot(of: process, gadgets: nil)
+    let snapshot = try Snapshot(of: process, gadgets: nil)
+    snapshot.kernelHeldWords = process.kernelHeldWords
+    return snapshot
   }
 
   /// Takes a snapshot without forking.
