@@ -62,6 +62,14 @@ import Testing
     #expect(plan.segments.filter { $0.mapping == headers }.map(\.storedSize) == [4096])
   }
 
+  @Test(.enabled(if: geteuid() == 0, "only root may open the files of mappings"))
+  func leavesOutSharedMemoryThatNobodyTouched() throws {
+    let child = try start()
+    let snapshot = try Snapshot.take(of: child.process)
+    let shared = try #require(snapshot.mappings.firstIndex { $0.name == "/dev/zero" })
+    #expect(CorePlan(snapshot).segments.filter { $0.mapping == shared }.map(\.storedSize) == [3 * 4096])
+  }
+
   @Test func storesWhatIsInNoFileAnyMore() throws {
     let child = try start()
     try FileManager.default.removeItem(atPath: folder.path + "/data")
