@@ -33,9 +33,9 @@ refused() {
 
 refused 'a process that does not exist' 'no process' "$mallow" layout 4194000
 refused 'a file that does not exist' 'nowhere' "$mallow" layout ./nowhere
-refused 'a text' 'not an ELF file' "$mallow" layout "$topic/run"
-refused 'a folder' 'folder\|directory\|not a file' "$mallow" layout "$topic"
-refused 'a device' 'not a' "$mallow" layout /dev/zero
+refused 'a text' 'neither an ELF file nor a core' "$mallow" layout "$topic/run"
+refused 'a folder' directory "$mallow" layout "$topic"
+refused 'a device' 'ordinary file' "$mallow" layout /dev/zero
 if [ "$(id -u)" = 0 ]; then
   refused 'a kernel thread' 'kernel thread' "$mallow" layout "$(pgrep -x kthreadd)"
   install -m 755 "$mallow" mallow-copy
