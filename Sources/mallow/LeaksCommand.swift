@@ -44,7 +44,7 @@ struct LeaksCommand: ParsableCommand {
         leaks: leaks, profile: inspection.heap.profile,
         pauseMilliseconds: snapshot.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
         furtherDiagnoses: inspection.heap.furtherDiagnoses,
-        notes: snapshot.method == .copy ? ["The process stood still while it was copied, since it could not be forked because \(snapshot.copyReason)."] : [])
+        notes: inspection.notes + (snapshot.method == .copy ? ["The process stood still while it was copied, since it could not be forked because \(snapshot.copyReason)."] : []))
     }
     try report.write(
       to: STDOUT_FILENO, text: { TextReport.leaks(summary, style: $0) }, json: { try JSONReport.leaks(summary) })
