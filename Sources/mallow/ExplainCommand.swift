@@ -38,7 +38,7 @@ struct ExplainCommand: ParsableCommand {
         space: space(inspection), traits: inspection.traits, types: inspection, stackSymbolizer: inspection)
       var explanation = explainer.explain(found.address, target: opened.target(inspection.heap.allocator))
       explanation.name = found.isNamed ? address : nil
-      explanation.notes = opened.notes
+      explanation.notes = inspection.notes + opened.notes
       try opened.checkIntact()
       return explanation
     }
