@@ -31,23 +31,42 @@ public struct InitialStack: Hashable, Sendable {
   private static let sizeLimit = 8 << 20
 
   /// Finds the parts by the auxiliary vector, which is looked for at the top of the stack.
-  public init(_ vector: AuxiliaryVector, mappings: [Mapping], read: (Address, UnsafeMutableRawBufferPointer) -> Int) {
+  /// - Parameters:
+  ///   - touched: gives the parts of a range that were ever used. The others are not read.
+  ///   - read: reads memory.
+  public init(
+    _ vector: AuxiliaryVector, mappings: [Mapping], touched: (Range<Address>) -> [Range<Address>] = { [$0] },
+    read: (Address, UnsafeMutableRawBufferPointer) -> Int
+  ) {
     self.init()
     guard let mark = vector.executableName ?? vector.randomBytes, let stack = mappings.first(where: { $0.contains(mark) }) else { return }
-    let size = min(Int(clamping: stack.size), Self.sizeLimit)
-    let start = stack.end - UInt64(size)
-    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      count = read(start, UnsafeMutableRawBufferPointer(buffer))
+    // Mostly a small piece is enough.
+    for limit in [64 << 10, Self.sizeLimit] where pointers == nil {
+      let size = min(Int(clamping: stack.size), limit)
+      let start = stack.end - UInt64(size)
+      var bytes = [UInt8](repeating: 0, count: size)
+      bytes.withUnsafeMutableBytes { buffer in
+        // The kernel leaves a gap of random size, in which whole pages may be untouched.
+        for range in touched(start..<stack.end) {
+          let from = max(range.lowerBound, start)
+          guard from < range.upperBound, from < stack.end else { continue }
+          let count = min(range.upperBound, stack.end) - from
+          _ = read(from, UnsafeMutableRawBufferPointer(rebasing: buffer[Int(from - start)..<Int(from - start + count)]))
+        }
+      }
+      find(vector, below: vector.randomBytes ?? mark, in: StackBytes(start: start.rawValue, bytes: bytes, wordSize: vector.wordSize))
     }
-    let memory = StackBytes(start: start.rawValue, bytes: bytes, wordSize: vector.wordSize)
+  }
+
+  private mutating func find(_ vector: AuxiliaryVector, below mark: Address, in memory: StackBytes) {
     if let name = vector.executableName { executableName = memory.string(name.rawValue) }
     // It lies below the random bytes that one of its entries points to.
-    guard let found = memory.vector(vector, below: (vector.randomBytes ?? mark).rawValue) else { return }
+    guard let found = memory.vector(vector, below: mark.rawValue) else { return }
     auxiliaryVector = Address(found.lowerBound)..<Address(found.upperBound)
     guard let environment = memory.pointers(endingAt: found.lowerBound), let arguments = memory.pointers(endingAt: environment.lowerBound)
     else { return }
     let word = UInt64(vector.wordSize)
-    guard arguments.lowerBound >= start.rawValue + word else { return }
+    guard arguments.lowerBound >= memory.start + word else { return }
     let count = (arguments.upperBound - arguments.lowerBound) / word - 1
     guard memory.word(arguments.lowerBound - word) == count else { return }
     pointers = Address(arguments.lowerBound - word)..<Address(found.lowerBound)

@@ -49,15 +49,18 @@ struct LayoutCommand: ParsableCommand {
 
   private static func summary(of identifier: Int32) throws -> LayoutSummary {
     let process = try RunningProcess(try ProcessFacts(process: identifier))
-    let residency = try Residency(process: process.facts.livingThread, mappings: process.mappings)
+    let residency = process.residency
     let resident = process.facts.readResidentBytes()
-    var facts = AddressSpaceFacts(process, residency: residency, auxiliaryVector: process.facts.auxiliaryVector)
+    var facts = AddressSpaceFacts(
+      process, residency: residency, auxiliaryVector: process.facts.auxiliaryVector, readFile: { process.readFile(of: $0) })
     facts.add(process.facts)
     let allocator = addAllocator(of: process, to: &facts)
     var notes: [String] = []
     let hidden = process.threads.filter { $0.stackPointer == Address(0) }.count
     if hidden > 0 {
-      notes.append("\(countText(hidden, "thread")) could not be looked into, so that their stacks count as anonymous memory.")
+      notes.append(
+        "The stack pointer of \(countText(hidden, "thread")) could not be read, whose \(hidden == 1 ? "stack counts" : "stacks count") as "
+          + "anonymous memory.")
     }
     switch residency.source {
     case .smaps: notes.append("The kernel does not tell the state of single pages: within a mapping the figures are estimates.")
@@ -87,7 +90,7 @@ struct LayoutCommand: ParsableCommand {
       return facts.modules.contains { $0.path.hasSuffix("/libc.so.6") } ? .glibc : .unknown
     }
     if let address = Symbolizer(image: image).address(ofSymbol: "mallow_introspection", inModule: library),
-      let memory = try? MallowHeap.memory(MemoryMirror(image), introspection: address)
+      let memory = try? MallowHeap.memory(MemoryMirror(image, residentRanges: { image.touchedRanges(in: $0) }), introspection: address)
     {
       facts.namedRanges += memory.map { AddressSpaceFacts.NamedRange($0.range, name: $0.name) }
     }

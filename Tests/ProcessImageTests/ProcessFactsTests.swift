@@ -13,7 +13,7 @@ import Testing
     #expect(facts.executable.hasPrefix("/"))
     let vector = try #require(facts.auxiliaryVector)
     #expect(vector.wordSize == 8)
-    #expect(vector.entry.map { $0.rawValue } == UInt64(getauxval(9)))
+    #expect(vector.entry.map { $0.rawValue } == vector[9])
     #expect(vector.vdso != nil)
   }
 
@@ -33,7 +33,7 @@ import Testing
   @Test func findsTheModulesOfThisProcess() throws {
     let facts = try ProcessFacts(process: getpid())
     let mappings = try facts.readMappings()
-    let modules = facts.readModules(mappings)
+    let modules = LoadedModule.find(in: mappings, read: { facts.readMemory($0, into: $1) })
     let libc = try #require(modules.first { $0.path.hasSuffix("/libc.so.6") })
     #expect(libc.segments.contains { $0.isExecutable })
     #expect(libc.relocatedReadOnly != nil)
