@@ -13,6 +13,8 @@ public struct PointerChain: Hashable, Sendable {
     case register(thread: Int32, name: String)
     /// A word that glibc keeps for the stack of a thread that has ended.
     case endedThread
+    /// A word that only the kernel holds, and what for.
+    case kernel(String)
   }
 
   /// A block on the way.
@@ -30,12 +32,12 @@ public struct PointerChain: Hashable, Sendable {
 }
 
 /// A search for the shortest chain to a block: breadth first, from variables of the program and its libraries; where none leads there,
-/// from stacks and all other memory; at last from registers. What is reached from a variable says more than a leftover on a stack.
+/// from stacks and all other memory; at last from registers and what the kernel holds. What is reached from a variable says more than a leftover on a stack.
 ///
 /// Memory: a bit for each block, and 12 bytes for each that is met before the one that is looked for.
 struct ChainSearch {
   private let scanner: BlockScanner
-  private let words: [UInt64]
+  private let roots: Roots
   /// Ranges in the order they are to be tried.
   private let phases: [[Range<Address>]]
 
@@ -50,7 +52,7 @@ struct ChainSearch {
   /// - Parameter isVariable: whether a range of the roots belongs to an executable or library.
   init(_ scanner: BlockScanner, roots: Roots, isVariable: (Range<Address>) -> Bool) {
     self.scanner = scanner
-    words = roots.words
+    self.roots = roots
     var (variables, others): ([Range<Address>], [Range<Address>]) = ([], [])
     for range in roots.ranges {
       if isVariable(range) { variables.append(range) } else { others.append(range) }
@@ -66,7 +68,9 @@ struct ChainSearch {
     let wanted = scanner.heap.number(of: target)
 
     func meet(_ block: BlockIndex, from parent: UInt32) {
-      if marks.insert(scanner.heap.number(of: block)), met.count < Int(UInt32.max) { met.append(Met(block: block, parent: parent)) }
+      if marks.insert(scanner.heap.number(of: block)), met.count < Int(UInt32.max) {
+        met.append(Met(block: block, parent: parent))
+      }
     }
     /// Goes on from what was met; true once the target is.
     func advance() -> Bool {
@@ -82,7 +86,7 @@ struct ChainSearch {
       for range in ranges { forEachWord(of: range) { _, word in scanner.target(of: word).map { meet($0, from: Self.root) } } }
       if advance() { return chain(to: wanted, met) }
     }
-    for word in words { scanner.target(of: word).map { meet($0, from: Self.root) } }
+    for word in roots.words + roots.kernelWords.map(\.value) { scanner.target(of: word).map { meet($0, from: Self.root) } }
     return advance() ? chain(to: wanted, met) : nil
   }
 
@@ -123,7 +127,7 @@ struct ChainSearch {
         return .register(thread: thread.threadID, name: Self.registerName(index))
       }
     }
-    return .endedThread
+    return roots.kernelWords.first { scanner.target(of: $0.value) == block }.map { .kernel($0.holder.rawValue) } ?? .endedThread
   }
 
   private func forEachWord(of range: Range<Address>, _ body: (Address, UInt64) -> Void) {
@@ -139,7 +143,8 @@ struct ChainSearch {
   /// By the order of ``ThreadState/registerWords``.
   static func registerName(_ index: Int) -> String {
     let names = [
-      "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags",
+      "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+      "eflags",
       "orig_rax", "fs_base", "gs_base",
     ]
     return index < names.count ? names[index] : "a vector register"

@@ -1,6 +1,5 @@
 // What the kernel's texts say of the words that it holds.
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import Testing
 
 @testable import ProcessImage
@@ -43,19 +42,5 @@ import Testing
 
       """
     #expect(KernelHeldWord.ioUring(text) == [KernelHeldWord(.ioUring, 94_560_133), KernelHeldWord(.ioUring, 94_560_134)])
-  }
-
-  @Test func whatThisProcessHasGivenToTheKernel() throws {
-    let epoll = epoll_create1(0)
-    let watched = eventfd(0, 0)
-    defer {
-      close(epoll)
-      close(watched)
-    }
-    var event = epoll_event()
-    event.events = EPOLLIN.rawValue
-    event.data.u64 = 0x1234_5678_9abc
-    try #require(epoll_ctl(epoll, EPOLL_CTL_ADD, watched, &event) == 0)
-    #expect(KernelHeldWord.all(of: getpid()).contains(KernelHeldWord(.epoll, 0x1234_5678_9abc)))
   }
 }
