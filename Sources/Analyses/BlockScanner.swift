@@ -21,9 +21,13 @@ struct BlockScanner {
     mirror = heap.mirror
     self.isSwift = isSwift
     low = heap.pages.first?.start.rawValue ?? 0
-    let end = heap.pages.last.map { $0.address(of: $0.blockCount).rawValue } ?? 0
+    let end = heap.pages.last?.end.rawValue ?? 0
     extent = end &- low &+ 1
   }
+
+  /// Whether an address lies between the first block and the last.
+  @inline(__always)
+  func isInHeap(_ address: UInt64) -> Bool { address &- low < extent }
 
   /// The live block that `word` points to.
   @inline(__always)
@@ -50,11 +54,18 @@ struct BlockScanner {
   }
 
   private func blockEnding(at address: UInt64) -> BlockIndex? {
-    guard address & 15 == 0, let block = heap.block(containing: Address(address &- 1)), heap.isLive(block) else { return nil }
-    let page = heap.pages[Int(block.page)]
-    // In front of the end of a block with a trailer lies the trailer, not the program's memory.
-    guard !page.hasTrailers, page.address(of: Int(block.index) + 1).rawValue == address else { return nil }
+    guard address & 15 == 0, let block = heap.block(endingAt: Address(address)), heap.isLive(block) else { return nil }
     return block
+  }
+
+  /// In what disguise a word points to `block`; nil for a plain address in it.
+  @inline(__always)
+  func disguise(of word: UInt64, pointingTo block: BlockIndex) -> Disguise? {
+    let start = heap.address(of: block).rawValue
+    let size = heap.usableSize(of: block)
+    if word &- start < size { return nil }
+    if word &- start == size { return .end }
+    return word >> 62 == 3 && word << 3 &- start < size ? .sideTable : .tagged
   }
 
   /// Calls `body` for each word of a block that points to a live block, with the word's offset in bytes and its value.
@@ -74,9 +85,14 @@ struct BlockScanner {
     return size
   }
 
+  /// Calls `body` for each readable stretch of a block that may hold references.
+  func forEachSpan(of block: BlockIndex, _ body: (Address, UnsafeRawBufferPointer) -> Void) {
+    mirror.forEachSpan(from: heap.address(of: block), count: heap.usableSize(of: block), body)
+  }
+
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the
   /// table's address in the form that says so. That first word does not keep the object alive: it serves weak references.
-  private func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
+  func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
     guard isSwift, (32...64).contains(size), let object = mirror.word(start), object &- low < extent,
       let counts = mirror.word(Address(object) + 8)
     else { return false }

@@ -11,7 +11,7 @@ struct LeaksCommand: ParsableCommand {
     commandName: "leaks",
     abstract: "Lists memory of a process, running or in a core file, that nothing in it can reach any more.",
     discussion: """
-      The process must run on Mallow's allocator. It is stopped only while a copy of it is forked, a few milliseconds for \
+      The process runs on Mallow's allocator or on glibc's own malloc. It is stopped only while a copy of it is forked, a few milliseconds for \
       each 100 MiB, and runs on while the copy is searched. Exit codes: 0 done, 1 leaks were found and --fail-on leaks was \
       given, 2 the target could not be examined.
       """)
@@ -34,12 +34,13 @@ struct LeaksCommand: ParsableCommand {
       let opened = try target.open()
       defer { opened.close() }
       let inspection = try Inspection(opened.image)
+      if let failure = inspection.missingHeap { throw failure }
       let leaks = inspection.leaks(suppressions: suppressions)
       try opened.checkIntact()
       return LeaksSummary(
-        target: opened.target(.mallow), leaks: leaks, profile: inspection.heap.profile,
+        target: opened.target(inspection.heap.allocator), leaks: leaks, profile: inspection.heap.profile,
         pauseMilliseconds: opened.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
-        furtherDiagnoses: inspection.heap.furtherDiagnoses, notes: opened.notes)
+        furtherDiagnoses: inspection.heap.furtherDiagnoses, notes: inspection.notes + opened.notes)
     }
     try report.write(
       to: STDOUT_FILENO, text: { TextReport.leaks(summary, style: $0) }, json: { try JSONReport.leaks(summary) })
