@@ -22,6 +22,20 @@ struct PageTable {
     slots = [Int32](repeating: -1, count: Int(range.upperBound - range.lowerBound) + 1)
   }
 
+  /// A table of pages that lie anywhere, in address order: a slice leads to the first page that has a part of it.
+  init(_ pages: [HeapPage]) {
+    guard let first = pages.first, let last = pages.last else { return }
+    self.init(slots: first.start.rawValue >> Self.regionShift...(last.end.rawValue - 1) >> Self.regionShift)
+    for (index, page) in pages.enumerated() {
+      for slice in page.start.rawValue >> Self.sliceShift...(page.end.rawValue - 1) >> Self.sliceShift {
+        let slot = slice >> (Self.regionShift - Self.sliceShift)
+        if slots[Int(slot - firstSlot)] == -1 { addRegion(slot: slot) }
+        let place = Int(slots[Int(slot - firstSlot)]) * Self.slicesPerRegion + Int(slice) % Self.slicesPerRegion
+        if slices[place] == -1 { slices[place] = Int32(index) }
+      }
+    }
+  }
+
   mutating func addRegion(slot: UInt64) {
     slots[Int(slot - firstSlot)] = Int32(slices.count / Self.slicesPerRegion)
     slices.append(contentsOf: repeatElement(-1, count: Self.slicesPerRegion))
