@@ -36,8 +36,8 @@ public struct SizeOccupancy: Hashable, Sendable {
 /// A heap's memory and how much of it is resident.
 public struct HeapOccupancy: Hashable, Sendable {
   public struct Arena: Hashable, Sendable {
-    public var name: String
-    fileprivate var parts = [PartOccupancy](repeating: PartOccupancy(), count: HeapPart.allCases.count)
+    public let name: String
+    fileprivate let parts: [PartOccupancy]
 
     public subscript(_ part: HeapPart) -> PartOccupancy { parts[part.rawValue] }
   }
@@ -50,7 +50,9 @@ public struct HeapOccupancy: Hashable, Sendable {
 
   /// - Parameter resident: the target's resident pages, in address order, without overlaps.
   public init(_ heap: some HeapMap, resident: [Range<Address>]) {
-    var arenas = heap.arenaNames.map { Arena(name: $0) }
+    let names = heap.arenaNames
+    let width = HeapPart.allCases.count
+    var parts = [PartOccupancy](repeating: PartOccupancy(), count: names.count * width)
     var sizes: [UInt64: SizeOccupancy] = [:]
     var cursor = ResidentBytes(resident)
     var last: (size: UInt64, part: HeapPart) = (0, .metadata)
@@ -67,7 +69,7 @@ public struct HeapOccupancy: Hashable, Sendable {
     heap.forEachExtent { extent in
       let found = PartOccupancy(
         blocks: extent.blocks, bytes: extent.end - extent.start, resident: cursor.count(from: extent.start, to: extent.end))
-      if arenas.indices.contains(extent.arena) { arenas[extent.arena].parts[extent.part.rawValue] += found }
+      parts[extent.arena * width + extent.part.rawValue] += found
       // Neighbours are mostly of one size: the table is looked at once for a run of them.
       if extent.blockSize != last.size || extent.part != last.part {
         flush()
@@ -76,11 +78,11 @@ public struct HeapOccupancy: Hashable, Sendable {
       sum += found
     }
     flush()
-    self.arenas = arenas
+    arenas = names.indices.map { Arena(name: names[$0], parts: Array(parts[$0 * width..<($0 + 1) * width])) }
     self.sizes = sizes.values.sorted { $0.size < $1.size }
     var whole = ResidentBytes(resident)
     let all = heap.heapRanges.reduce(0 as UInt64) { $0 &+ whole.count(from: $1.lowerBound, to: $1.upperBound) }
-    let reached = arenas.reduce(0 as UInt64) { $0 &+ $1.parts.reduce(0) { $0 &+ $1.resident } }
+    let reached = parts.reduce(0 as UInt64) { $0 &+ $1.resident }
     unreached = all > reached ? all - reached : 0
   }
 

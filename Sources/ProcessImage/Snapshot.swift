@@ -38,13 +38,16 @@ public final class Snapshot: ProcessImage {
   }
 
   /// Takes a snapshot of a running process, which runs on.
+  /// - Parameter examine: called while the process stands still, before it is forked.
   /// - Throws: ``ProcessError``.
-  public static func take(of process: Int32) throws -> Snapshot {
+  public static func take(of process: Int32, examine: (LiveProcess) throws -> Void = { _ in }) throws -> Snapshot {
     let checked = try ProcessCheck.examinableProcess(process)
     // What can be found before the stop is not searched for during it.
     let memory = TargetMemory(thread: checked)
     let gadgets = Gadgets.find(in: MapsParser.parse(ProcFiles.read("/proc/\(checked)/maps") ?? []), memory: memory)
-    return try Snapshot(of: try LiveProcess(checked: checked), gadgets: gadgets)
+    let stopped = try LiveProcess(checked: checked)
+    try examine(stopped)
+    return try Snapshot(of: stopped, gadgets: gadgets)
   }
 
   /// Takes a snapshot of a stopped process and lets the process run on (``LiveProcess/detach()``).
