@@ -49,7 +49,7 @@ extension AddressSpace {
         }
         if region.kind == .stack, let mainThread {
           region.threadID = mainThread.threadID
-          if let pointer = mainThread.stackPointer, mapping.contains(pointer) { region.usedDepth = mapping.end - pointer }
+          if let pointer = mainThread.stackPointer, pointer >= start, pointer < end { region.usedDepth = mapping.end - pointer }
         } else if region.kind == .threadStack, let pointer = region.threadID.flatMap({ stackPointers[$0] }), pointer >= start, pointer < end {
           region.usedDepth = end - pointer
         }
