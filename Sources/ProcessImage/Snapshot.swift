@@ -27,6 +27,8 @@ public final class Snapshot: ProcessImage {
   /// How long the target stood still: from the stop of its first thread to the release of the last.
   public let pauseMilliseconds: Double
 
+  /// The threads with all their registers.
+  let stoppedThreads: [StoppedThread]
   private var source: Source
 
   private lazy var touched: TouchedPages? = if case .fork(let child) = source { TouchedPages(thread: child.thread) } else { nil }
@@ -87,6 +89,7 @@ public final class Snapshot: ProcessImage {
     (processID, executable, mappings, threads) = (
       process.processID, process.executable, process.mappings, process.threads
     )
+    stoppedThreads = process.stopper.threads
     method = .fork
     copyReason = ""
     source = .fork(child)
@@ -102,6 +105,7 @@ public final class Snapshot: ProcessImage {
     (processID, executable, mappings, threads) = (
       process.processID, process.executable, process.mappings, process.threads
     )
+    stoppedThreads = process.stopper.threads
     method = .copy
     copyReason = reason
     source = .copy(copy, live: process.memory)
@@ -132,7 +136,30 @@ public final class Snapshot: ProcessImage {
     }
   }
 
-  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { touched?.ranges(in: range) ?? [range] }
+  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] {
+    if case .copy(let copy, _) = source { return copy.touchedRanges(in: range) }
+    return touched?.ranges(in: range) ?? [range]
+  }
+
+  /// The parts of a file's private mapping that were written to; all of it where that can't be told.
+  func privateRanges(in range: Range<Address>) -> [Range<Address>] {
+    guard let thread = sourceThread else { return [range] }
+    let pagemap = open("/proc/\(thread)/pagemap", O_RDONLY | O_CLOEXEC)
+    defer { if pagemap >= 0 { Glibc.close(pagemap) } }
+    return PrivatePages.ranges(in: range, pagemap: pagemap)
+  }
+
+  /// The bytes of `/proc/PID/auxv`; empty where they can't be read.
+  var auxiliaryVector: [UInt8] { sourceThread.flatMap { ProcFiles.read("/proc/\($0)/auxv") } ?? [] }
+
+  /// The process that memory is read from.
+  private var sourceThread: Int32? {
+    switch source {
+    case .fork(let child): child.thread
+    case .copy(_, let live): live.thread
+    case .closed: nil
+    }
+  }
 
   /// Kills a snapshot's process and collects it.
   static func end(_ child: Tracee) {

@@ -59,6 +59,11 @@ enum {
   MALLOW_CLONE_PARENT_SETTID = 0x100000,
 
   MALLOW_PR_GET_CHILD_SUBREAPER = 37,
+
+  // Of fcntl.h and unistd.h, which want _GNU_SOURCE for them.
+  MALLOW_O_TMPFILE = 020000000 | O_DIRECTORY,
+  MALLOW_SEEK_DATA = 3,
+  MALLOW_SEEK_HOLE = 4,
 };
 
 /// ptrace(2), which is variadic. Returns -1 and sets `errno` on failure.
@@ -112,6 +117,9 @@ static inline long mallow_scan_page_states(int pagemap, uint64_t start, uint64_t
   };
   return ioctl(pagemap, _IOWR('f', 16, struct mallow_scan_arguments), &arguments);
 }
+
+/// A file in memory (memfd_create(2)), close-on-exec, or -1.
+static inline int mallow_memfd_create(const char *name) { return (int)syscall(SYS_memfd_create, name, 1UL); }
 
 /// A descriptor of a process (pidfd_open(2)), close-on-exec, or -1.
 static inline int mallow_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, (long)process, 0L); }
