@@ -33,6 +33,15 @@ public struct SizeOccupancy: Hashable, Sendable {
   public var free = PartOccupancy()
 }
 
+extension SizeOccupancy {
+  /// Sizes up to 1 KiB are classes of their own, above there are eight to each doubling: a heap of any size has few classes.
+  static func sizeClass(_ size: UInt64) -> UInt64 {
+    guard size > 1024, size < 1 << 62 else { return size }
+    let step = UInt64(1) << UInt64(60 - (size - 1).leadingZeroBitCount)
+    return (size + step - 1) & ~(step - 1)
+  }
+}
+
 /// A heap's memory and how much of it is resident.
 public struct HeapOccupancy: Hashable, Sendable {
   public struct Arena: Hashable, Sendable {
@@ -58,11 +67,13 @@ public struct HeapOccupancy: Hashable, Sendable {
     var last: (size: UInt64, part: HeapPart) = (0, .metadata)
     var sum = PartOccupancy()
     func flush() {
-      guard last.size > 0 else { return }
-      if last.part == .live {
-        sizes[last.size, default: SizeOccupancy(size: last.size)].live += sum
-      } else {
-        sizes[last.size, default: SizeOccupancy(size: last.size)].free += sum
+      if last.size > 0 {
+        let size = SizeOccupancy.sizeClass(last.size)
+        if last.part == .live {
+          sizes[size, default: SizeOccupancy(size: size)].live += sum
+        } else {
+          sizes[size, default: SizeOccupancy(size: size)].free += sum
+        }
       }
       sum = PartOccupancy()
     }

@@ -51,6 +51,16 @@ import Testing
     #expect(found[.live] == PartOccupancy())
   }
 
+  @Test func largeSizesAreOfFewClasses() throws {
+    let built = BuiltHeap(slicesPerRegion: 32)
+    _ = built.allocateSpan(slices: 17, requested: 1_100_000)
+    _ = built.allocateSpan(slices: 8, requested: 500_000)
+    _ = built.allocate(1024)
+    let found = HeapOccupancy(try built.read(), resident: [])
+    #expect(found.sizes.map(\.size) == [1024, 512 << 10, 18 << 16])
+    #expect(found.sizes.map(\.live.blocks) == [1, 1, 1])
+  }
+
   @Test func trailersAreMetadata() throws {
     let built = BuiltHeap()
     let block = built.allocate(96, requested: 70)
