@@ -31,6 +31,18 @@ extension Heap {
     }
   }
 
+  /// Calls `body` for every free block in address order.
+  public func forEachFreeBlock(_ body: (BlockIndex) -> Void) {
+    for page in pages.indices {
+      let first = pages[page].firstBlock
+      if pages[page].kind == .chunks {
+        chunks.starts.forEach(in: pages[page].blockNumbers) { if !live.contains($0) { body(BlockIndex(page: page, index: $0 - first)) } }
+      } else {
+        for number in pages[page].blockNumbers where !live.contains(number) { body(BlockIndex(page: page, index: number - first)) }
+      }
+    }
+  }
+
   private func isBlock(_ index: Int, on page: Int) -> Bool {
     pages[page].kind != .chunks || chunks.starts.contains(pages[page].firstBlock + index)
   }

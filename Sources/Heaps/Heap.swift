@@ -49,14 +49,14 @@ public struct HeapPage: Sendable {
   public let capacity: Int
   public let kind: Kind
   public let sizeClass: UInt8
-  /// Whether each block ends in a record of its allocation.
-  public let hasTrailers: Bool
+  /// Bytes at each block's end that are the allocator's: 16 for a record of its allocation, 8 for the next block's header.
+  let reserved: UInt8
   /// The record of a large block's allocation.
   let record: AllocationRecord
 
   init(
     start: Address, blockSize: UInt64, firstBlock: Int, blockCount: Int, capacity: Int, kind: Kind, sizeClass: UInt8 = 0,
-    hasTrailers: Bool = false, record: AllocationRecord = AllocationRecord()
+    reserved: UInt8 = 0, record: AllocationRecord = AllocationRecord()
   ) {
     self.start = start
     self.blockSize = blockSize
@@ -66,12 +66,14 @@ public struct HeapPage: Sendable {
     self.capacity = capacity
     self.kind = kind
     self.sizeClass = sizeClass
-    self.hasTrailers = hasTrailers
+    self.reserved = reserved
     self.record = record
   }
 
+  /// Whether each block ends in a record of its allocation.
+  public var hasTrailers: Bool { reserved == 16 }
   /// Bytes of each block that the program may use; of a page of chunks ask ``Heap/usableSize(of:)``.
-  public var usableSize: UInt64 { blockSize - (hasTrailers ? 16 : 0) }
+  public var usableSize: UInt64 { blockSize - UInt64(reserved) }
   /// The numbers of its blocks. On a page of chunks not every number is a block's.
   public var blockNumbers: Range<Int> { firstBlock..<firstBlock + blockCount }
 
@@ -213,11 +215,10 @@ public struct Heap {
     return page.kind == .chunks ? chunkSize(block) : page.usableSize
   }
 
-  /// The next chunk's size lies in front of its block: those 8 bytes are glibc's.
   private func chunkSize(_ block: BlockIndex) -> UInt64 {
     let page = pages[Int(block.page)]
     let number = page.firstBlock + Int(block.index)
-    return UInt64(chunks.start(after: number, end: page.firstBlock + page.blockCount) - number) << 4 - 8
+    return UInt64(chunks.start(after: number, end: page.firstBlock + page.blockCount) - number) << 4 - UInt64(page.reserved)
   }
 
   /// The block that ends at `address`, where the program's memory reaches that far; live or free.
@@ -225,8 +226,7 @@ public struct Heap {
   public func block(endingAt address: Address) -> BlockIndex? {
     guard let block = block(containing: address - 1) else { return nil }
     let page = pages[Int(block.page)]
-    // In front of the end of a chunk, or of a block with a trailer, lies memory of the allocator.
-    guard !page.hasTrailers, page.kind != .chunks, page.address(of: Int(block.index) + 1) == address else { return nil }
+    guard page.reserved == 0, page.address(of: Int(block.index) + 1) == address else { return nil }
     return block
   }
 

@@ -24,14 +24,25 @@ struct PageTable {
 
   /// A table of pages that lie anywhere, in address order: a slice leads to the first page that has a part of it.
   init(_ pages: [HeapPage]) {
-    guard let first = pages.first, let last = pages.last else { return }
+    guard let first = pages.first, let last = pages.last else {
+      self.init()
+      return
+    }
     self.init(slots: first.start.rawValue >> Self.regionShift...(last.end.rawValue - 1) >> Self.regionShift)
     for (index, page) in pages.enumerated() {
-      for slice in page.start.rawValue >> Self.sliceShift...(page.end.rawValue - 1) >> Self.sliceShift {
-        let slot = slice >> (Self.regionShift - Self.sliceShift)
+      let (start, last) = (page.start.rawValue, page.end.rawValue - 1)
+      for slot in start >> Self.regionShift...last >> Self.regionShift {
+        let slotStart = slot << Self.regionShift
+        let slotEnd = slotStart + 1 << Self.regionShift - 1
+        if start <= slotStart && last >= slotEnd {
+          addHuge(index, slots: slot...slot)
+          continue
+        }
         if slots[Int(slot - firstSlot)] == -1 { addRegion(slot: slot) }
-        let place = Int(slots[Int(slot - firstSlot)]) * Self.slicesPerRegion + Int(slice) % Self.slicesPerRegion
-        if slices[place] == -1 { slices[place] = Int32(index) }
+        let base = Int(slots[Int(slot - firstSlot)]) * Self.slicesPerRegion
+        for slice in (max(start, slotStart) - slotStart) >> Self.sliceShift...(min(last, slotEnd) - slotStart) >> Self.sliceShift {
+          if slices[base + Int(slice)] == -1 { slices[base + Int(slice)] = Int32(index) }
+        }
       }
     }
   }
