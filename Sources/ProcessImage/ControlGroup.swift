@@ -30,7 +30,7 @@ public enum ControlGroup {
       guard isFirst ? halves[hyphen + 1] == "cgroup" && isMemory : halves[hyphen + 1] == "cgroup2" else { continue }
       let root = halves[3] == "/" ? "" : halves[3]
       guard group.hasPrefix(root) else { return String(halves[4]) }
-      return halves[4] + group.dropFirst(root.count)
+      return String(halves[4]) + String(group.dropFirst(root.count))
     }
     return nil
   }

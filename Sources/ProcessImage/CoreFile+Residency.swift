@@ -9,6 +9,9 @@ extension CoreFile {
 extension CoreMemory {
   /// In address order, without overlaps.
   fileprivate var heldRanges: [Range<Address>] {
-    extents.flatMap { extent in if case .core = extent.source { touchedRanges(in: extent.range) } else { [] } }
+    extents.flatMap { extent in
+      guard case .core = extent.source else { return [Range<Address>]() }
+      return touchedRanges(in: extent.range)
+    }
   }
 }

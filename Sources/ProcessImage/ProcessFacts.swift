@@ -39,8 +39,8 @@ public struct ProcessFacts: Sendable {
     livingThread = process.livingThread
     executable = ProcFiles.executable(livingThread) ?? ""
     // A thread's name and where its stack is are two files each: of thousands of threads that takes a while.
-    threads = ProcFiles.threads(of: processID).map {
-      Thread(threadID: $0, name: ProcFiles.threadName($0), stackPointer: Self.stackPointer(processID, $0))
+    threads = ProcFiles.threads(of: process.id).map {
+      Thread(threadID: $0, name: ProcFiles.threadName($0), stackPointer: Self.stackPointer(process.id, $0))
     }
     auxiliaryVector = ProcFiles.read("/proc/\(livingThread)/auxv").flatMap { AuxiliaryVector($0) }
     let fields = Self.statistics(livingThread)

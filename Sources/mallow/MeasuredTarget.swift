@@ -101,7 +101,10 @@ struct MeasuredTarget {
 
 extension TargetHeap {
   /// The heap as stretches of memory; nil where there is none that can be read.
-  fileprivate var map: (any HeapMap)? { mallow }
+  fileprivate var map: (any HeapMap)? {
+    if let mallow { return mallow }
+    return glibc
+  }
 }
 
 extension Residency {
