@@ -16,7 +16,7 @@ const uint32_t mallow_block_sizes[MALLOW_CLASS_COUNT] = {
 };
 uint64_t mallow_region_records[MALLOW_REGION_RECORDS];
 uint8_t mallow_region_map[MALLOW_REGION_MAP_BYTES];
-struct mallow_state mallow_state = {
+__attribute__((aligned(64))) struct mallow_state mallow_state = {
   .page_table = (uint64_t)&mallow_empty_page,  // until there is one, so that free finds nothing there
 };
 struct mallow_introspection mallow_introspection = {

@@ -85,8 +85,8 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
     // Free bytes of each part of the longest page.
     return withUnsafeTemporaryAllocation(of: UInt16.self, capacity: 128) { free in
       free.initialize(repeating: 0)
-      countFreeBytes(free)
       var found = false
+      if !countFreeBytes(free) { return }
       for part in 0..<count where UInt64(free[part]) == partSize {
         entry[part / partsPerSlice].parts |= 1 &<< UInt16(part % partsPerSlice)
         found = true
@@ -122,13 +122,17 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
   }
 
   /// Counts the free bytes of each part that was not given back yet.
-  private func countFreeBytes(_ free: UnsafeMutableBufferPointer<UInt16>) {
+  /// - Returns: false where the program has damaged the list.
+  private func countFreeBytes(_ free: UnsafeMutableBufferPointer<UInt16>) -> Bool {
     var block = pointee.free
+    var left = Int(pointee.carved)
     while block != 0 {
+      if left == 0 || !contains(block: block) { return false }
+      left &-= 1
       addBytes(of: block, to: free)
       block = word(at: block)
     }
-    if hollowBlocks == 0 { return }
+    if hollowBlocks == 0 { return true }
     // Blocks that lie in such a part and in one that was given back are on no list.
     for part in 0..<sliceCount &* partsPerSlice where isGivenBack(part) {
       let offset = UInt64(part) &* partSize
@@ -139,6 +143,7 @@ extension UnsafeMutablePointer where Pointee == mallow_page {
       }
       free[part] = 0
     }
+    return true
   }
 
   private func addBytes(of block: UInt64, to free: UnsafeMutableBufferPointer<UInt16>) {

@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
-/// How many classes up a lender may be: blocks are at most twice as large as they need to be.
-private let reach = 8
+/// How many classes up a lender may be at most: blocks that are half as large again.
+private let reach = 5
 
 /// How many small loans a class takes before it gets more memory of its own: they cost about as much time as the first touch of that
 /// memory.

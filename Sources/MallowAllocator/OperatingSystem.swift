@@ -88,8 +88,12 @@ private let waiters: UInt32 = 1 << 31
 func acquire(_ lock: UnsafeMutablePointer<mallow_lock>) {
   let word = UnsafeMutableRawPointer(lock).assumingMemoryBound(to: UInt32.self)
   let mine = threadID()
-  for _ in 0..<100 {
-    if mallow_compare_exchange32(word, 0, mine) { return }
+  if mallow_compare_exchange32(word, 0, mine) { return }
+  keepMoreSlices()
+  // The lock is held for a fraction of a microsecond, but where its holder was interrupted.
+  for _ in 0..<200 {
+    if mallow_load32(word) == 0 && mallow_compare_exchange32(word, 0, mine) { return }
+    mallow_pause()
   }
   let saved = __errno_location().pointee
   while true {

@@ -5,8 +5,8 @@ import CMallow
 
 /// `count` slices, from the heap's cache where it has some: the shortest run that is long enough.
 func takeSlices(_ heap: Heap, _ count: Int, alignment: Int = 1) -> SliceRun? {
-  if count <= Int(MALLOW_CACHED_SLICES) && alignment == 1 {
-    let lengths = heap.pointee.cached_lengths &>> UInt32(count)
+  if count <= Int(MALLOW_CACHED_LONGEST) && alignment == 1 {
+    let lengths = heap.pointee.cached_lengths &>> UInt64(count &- 1)
     if lengths != 0 {
       let length = count &+ lengths.trailingZeroBitCount
       let page = Page(number: mallow_heap_cached(heap)[length])
@@ -47,7 +47,7 @@ func takeCarvedPage(_ heap: Heap, _ sizeClass: Int) -> Page? {
 private func takeOut(_ page: Page, _ length: Int, from heap: Heap) {
   let first = mallow_heap_cached(heap) + length
   first.pointee = page.pointee.next
-  if first.pointee == 0 { heap.pointee.cached_lengths &= ~(1 &<< UInt32(length)) }
+  if first.pointee == 0 { heap.pointee.cached_lengths &= ~(1 &<< UInt64(length &- 1)) }
   page.pointee.kind = UInt8(MALLOW_PAGE_FREE)
   heap.pointee.cached_slices &-= UInt32(length)
 }
@@ -59,7 +59,7 @@ private func takeOut(_ page: Page, _ length: Int, from heap: Heap) {
 /// - Returns: the time in milliseconds where they went to their region, to be purged; 0 where they are in the cache.
 @discardableResult
 func giveUpSlices(_ heap: Heap, _ run: SliceRun, touched: UInt64, carved: UInt16 = 0) -> UInt64 {
-  if Int(heap.pointee.cached_slices) &+ run.count > Int(MALLOW_CACHED_SLICES) {
+  if run.count > Int(MALLOW_CACHED_LONGEST) || Int(heap.pointee.cached_slices) &+ run.count > Int(heap.pointee.cached_limit) {
     let now = freeSlices(run, touched: touched)
     expectPurge(heap, freedAt: now)
     return now
@@ -79,16 +79,23 @@ private func putIntoCache(_ heap: Heap, _ run: SliceRun, carved: UInt16 = 0) {
   mallow_publish()
   page.pointee.kind = UInt8(MALLOW_PAGE_CACHED)
   first.pointee = page.number
-  heap.pointee.cached_lengths |= 1 &<< UInt32(run.count)
+  heap.pointee.cached_lengths |= 1 &<< UInt64(run.count &- 1)
   heap.pointee.cached_slices &+= UInt32(run.count)
+}
+
+/// Lets the running thread keep more, since it met another one at the regions: there they would wait for each other again and again.
+func keepMoreSlices() {
+  let heap: Heap = mallow_thread_heap
+  if !heap.isEmptyHeap { heap.pointee.cached_limit = min(heap.pointee.cached_limit &* 2, UInt32(MALLOW_CACHED_CONTENDED)) }
 }
 
 /// Gives all runs of the cache back to their regions.
 func emptySliceCache(_ heap: Heap) {
+  heap.pointee.cached_limit = max(heap.pointee.cached_limit / 2, UInt32(MALLOW_CACHED_SLICES))
   if heap.pointee.cached_slices == 0 { return }
   heap.pointee.cached_slices = 0
   heap.pointee.cached_lengths = 0
-  for count in 1...Int(MALLOW_CACHED_SLICES) {
+  for count in 1...Int(MALLOW_CACHED_LONGEST) {
     var number = mallow_heap_cached(heap)[count]
     mallow_heap_cached(heap)[count] = 0
     while number != 0 {

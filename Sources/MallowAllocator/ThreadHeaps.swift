@@ -60,6 +60,7 @@ private func makeHeap() -> Heap? {
   for index in 0...Int(MALLOW_CLASS_COUNT) { mallow_heap_until_sample(heap)[index] = nextSample(heap) }
   heap.pointee.slow_only = mallow_introspection.hardened != 0 || mallow_introspection.profile == UInt32(MALLOW_PROFILE_FULL) ? 1 : 0
   heap.pointee.last_tick = milliseconds()
+  heap.pointee.cached_limit = UInt32(MALLOW_CACHED_SLICES)
   heap.pointee.state = UInt64(MALLOW_HEAP_LIVE)
   heap.pointee.next = mallow_introspection.heaps
   mallow_publish()

@@ -140,7 +140,9 @@ struct mallow_region {
 #define MALLOW_HEAP_CLAIMED 4  // an orphan that another thread is tidying
 
 #define MALLOW_QUARANTINE_COUNT 256
-#define MALLOW_CACHED_SLICES 16  // the most slices that a heap keeps in free runs, 1 MiB
+#define MALLOW_CACHED_SLICES 16         // the most slices that a heap keeps in free runs, 1 MiB,
+#define MALLOW_CACHED_CONTENDED 256     // and where threads wait for each other to get some
+#define MALLOW_CACHED_LONGEST 64        // the longest run kept
 
 // A thread's heap. Heaps are never freed: a new thread takes over an orphan, with all its pages.
 struct mallow_heap {
@@ -154,9 +156,10 @@ struct mallow_heap {
   uint64_t current[MALLOW_CLASS_COUNT];   // by size class: descriptor to allocate from, or `none`
   uint32_t first[MALLOW_CLASS_COUNT];     // queues of pages that may have free blocks: page number of the first
   uint32_t trailer_first[MALLOW_CLASS_COUNT];  // the same for pages with trailers
-  uint32_t cached[MALLOW_CACHED_SLICES + 1];   // free runs that the heap keeps, by their number of slices: page number of the first, linked by `next`
-  uint32_t cached_lengths;                     // a set bit: there are runs of that length
+  uint32_t cached[MALLOW_CACHED_LONGEST + 1];   // free runs that the heap keeps, by their number of slices: page number of the first, linked by `next`
+  uint64_t cached_lengths;                     // a set bit: there are runs of that length, less one
   uint32_t cached_slices;                      // slices of all these runs
+  uint32_t cached_limit;                       // the most that there may be now
   uint64_t in_use[2];                          // a set bit: the class has a current page
   uint64_t handed_out[MALLOW_CLASS_COUNT];     // blocks granted to the fast path in all; what is left of a page's budget was not taken
   int64_t until_sample[MALLOW_CLASS_COUNT + 1];  // bytes until the next sample, by class; the last entry is for spans

@@ -47,17 +47,22 @@ struct mallow_lock { uint32_t word; };
 
 // What the allocator keeps of itself, beside what readers are told.
 struct mallow_state {
-  struct mallow_lock lock;        // regions, metadata, the list of heaps
-  struct mallow_lock stack_lock;  // the stack table
+  // What every free reads, and what is set once, is on a cache line of its own: not with the lock.
+  uint64_t page_table;            // see mallow_introspection; at first a single descriptor of nothing
+  uint64_t page_mask;
+  uint64_t kernel_page;           // bytes of the kernel's page
+  uint64_t purge_delay;           // milliseconds that free slices stay resident
+  uint64_t rule_cache;            // address of the unwinder's cache, 0 for none
   uint32_t initialized;           // 1 while it is being done, 2 when done
   uint32_t key_ready;
   pthread_key_t key;              // its destructor gives a thread's heap up
-  uint64_t kernel_page;           // bytes of the kernel's page
-  uint64_t purge_delay;           // milliseconds that free slices stay resident
+  uint32_t print_statistics;      // MALLOW_STATS
+  uint64_t apart;
+
+  struct mallow_lock lock;        // regions, metadata, the list of heaps
+  struct mallow_lock stack_lock;  // the stack table
   uint64_t last_purge;            // milliseconds
   uint64_t region_bytes;          // bytes to map for the next region
-  uint64_t page_table;            // see mallow_introspection; at first a single descriptor of nothing
-  uint64_t page_mask;
   uint64_t window;                // first address of the window, 0 until there is one
   uint64_t window_limit;          // bytes that the window may grow to
   uint64_t next_place;            // where the next region is tried
@@ -75,10 +80,17 @@ struct mallow_state {
   uint64_t first_dirty;           // mallow_region before which no region has a dirty free slice; 0: the list's first
   uint32_t orphans_freed;         // non-zero: blocks of orphan heaps were freed since these were last looked at
   uint32_t purge_refused;         // the system took no memory back the last time, as it does where all is locked
-  uint32_t print_statistics;      // MALLOW_STATS
-  uint64_t rule_cache;            // address of the unwinder's cache, 0 for none
 };
 extern struct mallow_state mallow_state MALLOW_HIDDEN;
+
+// Tells the processor that this is a loop which waits.
+static inline void mallow_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 static inline uint64_t mallow_load(const uint64_t *p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
 static inline uint64_t mallow_exchange(uint64_t *p, uint64_t v) { return __atomic_exchange_n(p, v, __ATOMIC_ACQ_REL); }
