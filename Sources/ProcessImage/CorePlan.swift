@@ -36,6 +36,9 @@ struct CorePlan {
       var gap = Self.longestHole
       if !mapping.isReadable || Self.isSpecial(mapping) {
         parts = []
+      } else if mapping.name == "[vdso]" {
+        // The kernel's pages, which the page table does not list as the process's.
+        parts = [mapping.start..<mapping.end]
       } else if mapping.inode == 0 {
         parts = snapshot.touchedRanges(in: mapping.start..<mapping.end)
       } else {

@@ -85,6 +85,7 @@ import Testing
     #expect(core.notes.count == 1)
     #expect(note.contains("\(data) (8.0 KiB) has changed since"))
     #expect(note.contains("/gone (8.0 KiB) is not there"))
+    #expect(note.contains("\(data) (8.0 KiB) was deleted"))
   }
 
   @Test func knowsAProgramByItsFirstPage() throws {
