@@ -3,12 +3,11 @@
 # leaves the process id in $pid. stop_servers ends them. support.sh comes first.
 # SPDX-License-Identifier: Apache-2.0
 
-# serve_child COMMAND…: as serve, for a program that says "ready" on its standard output; what it wants to know comes by a pipe.
+# serve_ready COMMAND…: as serve, for a program that says "ready" on its standard output.
 serve_ready() {
-  rm -f "$work/ready" && mkfifo "$work/ready"
-  serve "$@" >"$work/ready" 2>&1
+  serve "$@" 2>"$work/ready"
   pid=$server
-  timeout 60 grep -qm 1 ready <"$work/ready"
+  wait_until 60 grep -q ready "$work/ready"
 }
 
 start_redis() {
@@ -28,10 +27,16 @@ start_postgresql() {
   "${as[@]}" "$bin/initdb" -D "$data/cluster" -U postgres --auth trust --no-sync >"$work/initdb.log" 2>&1 || return
   serve "${as[@]}" "$@" "$bin/postgres" -D "$data/cluster" -c listen_addresses= -k "$data/socket" -c fsync=off >"$work/postgresql.log" 2>&1
   wait_until 20 "$bin/pg_isready" -h "$data/socket" || return
-  local query="CREATE TEMP TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 50000) i; SELECT count(*) FROM (SELECT * FROM t ORDER BY 2) s; SELECT pg_sleep(600)"
-  "${as[@]}" "$bin/psql" -h "$data/socket" -U postgres -XAtc "$query" >"$work/psql.log" 2>&1 &
-  wait_until 30 pgrep -f 'postgres: postgres postgres .*SELECT' || return
-  pid=$(pgrep -f 'postgres: postgres postgres .*SELECT' | head -n 1)
+  # The client waits for more to come by the pipe.
+  mkfifo "$data/queries"
+  serve "${as[@]}" "$bin/psql" -h "$data/socket" -U postgres -XAtq -f "$data/queries" >"$work/psql.log" 2>&1
+  exec 8>"$data/queries"
+  echo "CREATE TEMP TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 50000) i;
+    SELECT count(*) FROM (SELECT * FROM t ORDER BY 2 OFFSET 0) s; SELECT 'sorted';" >&8
+  wait_until 30 grep -q sorted "$work/psql.log" && wait_until 10 pgrep -f 'postgres: postgres postgres .*idle' || return
+  pid=$(pgrep -f 'postgres: postgres postgres .*idle' | head -n 1)
+  # The server ends when its clients are gone, so they come first.
+  servers=("${servers[-1]}" "${servers[@]::${#servers[@]}-1}")
 }
 
 # A worker that has served some requests.

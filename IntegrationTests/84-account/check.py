@@ -50,8 +50,9 @@ def main():
     report = json.loads(output.stdout)
     assert report["schema"] == "mallow/1" and report["command"] == "account"
     assert report["unexplained"] == 0, f"{report['unexplained']} bytes unexplained"
-    assert report["resident"] == report["explained"] == before, f"{report['resident']}, {report['explained']}, {before}"
-    assert after >= before, "the look at it took memory from the process"
+    # Reading a process's code brings pages of its file in.
+    assert before <= report["resident"] <= after, f"{report['resident']} bytes resident, the kernel says {before} and {after}"
+    assert report["resident"] == report["explained"]
     check_rows(report["rows"], report["explained"], "the account")
     assert not report["diagnoses"], report["diagnoses"]
     names = {row["name"] for row in report["rows"]}
