@@ -41,3 +41,8 @@ assert other["live"] == live["resident"] and other["liveBlocks"] == live["blocks
 assert sum(size["live"]["blocks"] for size in other["classes"]) == live["blocks"]
 assert sum(size["live"]["resident"] for size in other["classes"]) == live["resident"]
 assert not blocks or other["ratio"] >= 1
+if report["target"]["allocator"] == "glibc" and live["blocks"] > 1000:
+    # A header for each block, and a few records for each arena: all else is blocks and tops.
+    all_blocks = sum(size[state]["blocks"] for size in other["classes"] for state in ("live", "free"))
+    assert other["metadata"] <= 16 * all_blocks + 100000, f"{other['metadata']} bytes of metadata"
+    assert other["free"]["cached"] > 0, "no resident top"

@@ -42,6 +42,8 @@ static void small(void) {
     keep(malloc(size), size);
   }
   for (int i = 0; i < 40000; i++) release((int)random_below(60000));
+  // The end of the heap is free, and stays resident.
+  for (int i = 59000; i < 60000; i++) release(i);
 }
 
 static void large(void) {

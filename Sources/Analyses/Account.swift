@@ -97,7 +97,7 @@ public struct Account: Hashable, Sendable {
   private static func row(named name: String, _ names: [String: UInt64]) -> AccountRow {
     // What has no name of its own is the whole row, or a part of it beside named ones.
     if names.count == 1, let whole = names[""] { return AccountRow(name, whole) }
-    return sum(name, names.map { AccountRow($0.isEmpty ? "unnamed" : $0, $1) })
+    return sum(name, names.map { AccountRow($0.isEmpty ? "not named" : $0, $1) })
   }
 
   private static func row(named name: String, _ heap: HeapOccupancy) -> AccountRow {

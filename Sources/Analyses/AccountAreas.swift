@@ -4,8 +4,11 @@ import ProcessImage
 
 extension AccountArea {
   /// The areas of all regions, in address order.
-  public static func areas(of space: AddressSpace) -> [AccountArea] {
-    space.regions.map { AccountArea($0.start..<$0.end, kind(of: $0), name: name(of: $0)) }
+  public static func areas(of space: AddressSpace, owners: AnonymousOwners = AnonymousOwners()) -> [AccountArea] {
+    space.regions.map { region in
+      let owner = region.kind == .anonymous ? owners.modules[region.start] : nil
+      return AccountArea(region.start..<region.end, kind(of: region), name: owner.map { "pointed to by \($0)" } ?? name(of: region))
+    }
   }
 
   private static func kind(of region: AddressSpace.Region) -> Kind {

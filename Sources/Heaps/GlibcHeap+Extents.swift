@@ -25,9 +25,10 @@ extension GlibcHeap: HeapMap {
       }
       while position < range.upperBound {
         while page < heap.pages.count, heap.pages[page].start < position { page += 1 }
-        while let top = tops.first, top.lowerBound < position { tops.removeFirst() }
+        while let top = tops.first, top.upperBound <= position { tops.removeFirst() }
         let nextPage = page < heap.pages.count ? heap.pages[page].start : range.upperBound
-        let nextTop = tops.first?.lowerBound ?? range.upperBound
+        // The last block reaches into the first word of the top.
+        let nextTop = tops.first.map { max(position, $0.lowerBound) } ?? range.upperBound
         guard min(nextPage, nextTop) < range.upperBound else { break }
         if nextTop <= nextPage {
           emit(nextTop, min(tops[tops.startIndex].upperBound, range.upperBound), .top)

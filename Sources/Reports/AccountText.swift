@@ -5,16 +5,17 @@ import Heaps
 
 extension TextReport {
   /// The account of a target's memory.
-  /// - Parameter limit: how many rows of one level to list; the others are one row.
-  public static func account(_ summary: AccountSummary, style: Style = Style(), limit: Int = 5) -> String {
-    AccountText(summary: summary, style: style, limit: limit).lines.map { $0 + "\n" }.joined()
+  /// - Parameter showsAll: whether to list each row; else the small ones of each level are one.
+  public static func account(_ summary: AccountSummary, style: Style = Style(), showsAll: Bool = false) -> String {
+    AccountText(summary: summary, style: style, showsAll: showsAll).lines.map { $0 + "\n" }.joined()
   }
 }
 
 private struct AccountText {
   let summary: AccountSummary
   let style: Style
-  let limit: Int
+  let showsAll: Bool
+  private static let limit = 5
 
   var lines: [String] {
     let account = summary.account
@@ -36,11 +37,13 @@ private struct AccountText {
 
   private func lines(_ row: AccountRow, depth: Int) -> [String] {
     var lines = [line(row.bytes, row.name, blocks: row.blocks, depth: depth, isHeading: depth == 0)]
-    // One that is left over is listed too: folding it saves nothing.
-    let shown = row.rows.count <= limit + 1 ? row.rows.count : limit
+    // Parts of less than 1% are not worth a line, except those of a heap, which are few; one that is left over is.
+    let isLarge = { (part: AccountRow) in part.bytes >= summary.account.resident / 100 || part.blocks != nil || row.blocks != nil }
+    var shown = showsAll ? row.rows.count : row.rows.prefix(Self.limit).prefix(while: isLarge).count
+    if shown > 0, shown + 1 == row.rows.count { shown += 1 }
     for child in row.rows.prefix(shown) { lines += self.lines(child, depth: depth + 1) }
     let rest = row.rows.dropFirst(shown)
-    if !rest.isEmpty {
+    if shown > 0, !rest.isEmpty {
       lines.append(line(rest.reduce(0) { $0 &+ $1.bytes }, "… and \(numberText(rest.count)) more", depth: depth + 1))
     }
     return lines
@@ -65,6 +68,8 @@ private struct AccountText {
 
   /// Paths are shown by their last part; names of the kernel and plain words as they are.
   private func fileName(_ name: String) -> String {
+    let words = "pointed to by "
+    if name.hasPrefix(words) { return words + fileName(String(name.dropFirst(words.count))) }
     guard name.first == "/", !name.hasPrefix("/dev/"), !name.hasPrefix("/memfd:"), !name.hasPrefix("/SYSV") else { return name }
     return name.split(separator: "/").last.map(String.init) ?? name
   }

@@ -20,19 +20,22 @@ struct AccountCommand: ParsableCommand {
   @Argument(help: "The process id, or a core file.")
   var target: TargetArgument
 
+  @Flag(help: "Show each row in a line of its own.")
+  var all = false
+
   @OptionGroup var report: ReportOptions
 
   func run() throws {
     let summary = try Terminal(STDERR_FILENO).showing("Accounting for the memory of \(target)") { try Self.summary(of: target) }
     try report.write(
-      to: STDOUT_FILENO, text: { TextReport.account(summary, style: $0) }, json: { try JSONReport.account(summary) })
+      to: STDOUT_FILENO, text: { TextReport.account(summary, style: $0, showsAll: all) }, json: { try JSONReport.account(summary) })
   }
 
   private static func summary(of target: TargetArgument) throws -> AccountSummary {
     let measured = try MeasuredTarget(target)
     let heap = measured.heap
     let account = Account(
-      resident: measured.resident, pages: measured.residency.residentRanges, areas: AccountArea.areas(of: measured.space),
+      resident: measured.resident, pages: measured.residency.residentRanges, areas: AccountArea.areas(of: measured.space, owners: measured.owners),
       heaps: measured.occupancy.map { [("heap of \(heap.allocator == .mallow ? "Mallow" : "glibc")", heap.heapRanges, $0)] } ?? [])
     return AccountSummary(
       target: measured.target, account: account, outside: measured.outside, heap: measured.occupancy, source: measured.residency.source,

@@ -15,6 +15,7 @@ struct MeasuredTarget {
   let heap: TargetHeap
   /// What the heap's memory holds; nil where its blocks can't be told apart.
   let occupancy: HeapOccupancy?
+  let owners: AnonymousOwners
   let outside: OutsideCosts
   let pauseMilliseconds: Double?
   let notes: [String]
@@ -77,7 +78,7 @@ struct MeasuredTarget {
     let residency = core.residency
     self.init(
       target: Target(processID: 0, executable: core.executable, allocator: .unknown), residency: residency,
-      resident: residency.runs.reduce(0) { $0 &+ ($1.end - $1.start) }, facts: AddressSpaceFacts(core, residency: residency),
+      resident: residency.runs.reduce(0) { $0 &+ ($1.end - $1.start) }, facts: AddressSpaceFacts(core, residency: residency, auxiliaryVector: AuxiliaryVector(values: core.auxiliaryVector)),
       heap: try Inspection(core).heap, outside: OutsideCosts(mappings: core.mappings.count), pauseMilliseconds: nil,
       notes: core.notes + ["Resident is what the core file holds: without pages that are in the files they were mapped from."])
   }
@@ -96,6 +97,7 @@ struct MeasuredTarget {
     self.notes = notes
     let pages = residency.residentRanges
     occupancy = heap.map.map { HeapOccupancy($0, resident: pages) }
+    owners = facts.auxiliaryVector?.wordSize == 4 ? AnonymousOwners() : AnonymousOwners(space, pages: pages, mirror: heap.heap.mirror)
   }
 }
 
