@@ -37,8 +37,17 @@ struct LayoutCommand: ParsableCommand {
         try report.write(
           to: STDOUT_FILENO, text: { TextReport.layout(layout, of: file, style: $0) }, json: { try JSONReport.layout(layout, of: file) })
       } else {
-        try write(Self.summary(of: try CoreFile(path: path)))
+        try write(Self.summary(of: try Self.core(path)))
       }
+    }
+  }
+
+  private static func core(_ path: String) throws -> CoreFile {
+    do {
+      return try CoreFile(path: path)
+    } catch {
+      guard case .notCore = error else { throw error }
+      throw Failure("\(path) is neither an ELF file nor a core file.")
     }
   }
 
