@@ -7,6 +7,8 @@ import ProcessImage
 struct Roots {
   /// Words to start from: registers, and what glibc keeps for the stacks of ended threads.
   var words: [UInt64] = []
+  /// Words that the kernel holds.
+  var kernelWords: [KernelHeldWord] = []
   /// Memory to start from, in address order.
   var ranges: [Range<Address>] = []
 
@@ -17,12 +19,24 @@ struct Roots {
   init(_ mirror: MemoryMirror, heapRanges: [Range<Address>]) {
     let threads = mirror.image.threads
     for thread in threads { words += thread.registerWords }
+    kernelWords = mirror.kernelHeldWords
     let stacks = ThreadStacks(mirror, heapRanges: heapRanges)
     words += stacks.words
     let excluded = (heapRanges + stacks.deadRanges).sorted { $0.lowerBound < $1.lowerBound }
-    for mapping in mirror.mappings where Self.mayHoldPointers(mapping) {
-      append(mapping.start..<mapping.end, without: excluded)
+    let mappings = mirror.mappings
+    for (index, mapping) in mappings.enumerated() {
+      let next = index + 1 < mappings.count ? mappings[index + 1] : nil
+      if Self.mayHoldPointers(mapping) || next.map({ Self.isProtectedData(mapping, before: $0) }) ?? false {
+        append(mapping.start..<mapping.end, without: excluded)
+      }
     }
+  }
+
+  /// Whether a mapping is the front of a module's data that is made read-only once it is relocated (RELRO). A static program
+  /// and the dynamic loader allocate before that, and hold what they allocated there.
+  private static func isProtectedData(_ mapping: Mapping, before next: Mapping) -> Bool {
+    mapping.isReadable && !mapping.isWritable && !mapping.isExecutable && !mapping.isShared && next.isWritable && !next.isShared
+      && mapping.end == next.start && mapping.name.hasPrefix("/") && mapping.name == next.name
   }
 
   static func mayHoldPointers(_ mapping: Mapping) -> Bool {

@@ -25,7 +25,7 @@ extension GlibcHeapReader {
     }
     for chunk in found {
       var run = ChunkRun()
-      run.addLarge(chunk.block, size: chunk.end - chunk.block, isLive: true, kind: .huge, reserved: 0)
+      run.addLarge(chunk.block, size: chunk.end - chunk.block, isLive: true, kind: .mapped, reserved: 0)
       runs.append(run)
     }
     return found.map { Address($0.start)..<Address($0.end) }

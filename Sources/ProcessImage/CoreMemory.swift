@@ -116,6 +116,10 @@ struct CoreMemory {
     guard !rest.isEmpty else { return }
     guard let file = piece.file else { return append(rest, piece.segment?.isReadable == true ? .zero : .missing) }
     guard piece.segment?.isReadable ?? true else { return append(rest, .missing) }
+    if !notes.maps.isEmpty, file.isDeleted || notes.fileStates[file.name] == nil {
+      // Mallow leaves nothing else out of files that can't be found again.
+      return append(rest, CorePlan.isSpecial(file.name) ? .missing : .zero)
+    }
     guard let number = number(of: file, starts) else {
       unusable[file.id]?.bytes += rest.upperBound - rest.lowerBound
       return append(rest, .missing)

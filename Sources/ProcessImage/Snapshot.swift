@@ -20,6 +20,7 @@ public final class Snapshot: ProcessImage {
   public let executable: String
   public let mappings: [Mapping]
   public let threads: [ThreadState]
+  public private(set) var kernelHeldWords: [KernelHeldWord] = []
   /// How it was taken.
   public let method: Method
   /// Why the target was not forked, to complete "because …"; empty where it was.
@@ -47,15 +48,21 @@ public final class Snapshot: ProcessImage {
     // What can be found before the stop is not searched for during it.
     let memory = TargetMemory(thread: checked)
     let gadgets = Gadgets.find(in: MapsParser.parse(ProcFiles.read("/proc/\(checked)/maps") ?? []), memory: memory)
+    let kernelHeld = KernelHeldWord.all(of: checked)
     let stopped = try LiveProcess(checked: checked)
     try examine(stopped)
-    return try Snapshot(of: stopped, gadgets: gadgets)
+    let snapshot = try Snapshot(of: stopped, gadgets: gadgets)
+    // What the kernel held at the stop it held before or holds after: asking during it would prolong it.
+    snapshot.kernelHeldWords = Array(Set(kernelHeld + KernelHeldWord.all(of: checked)))
+    return snapshot
   }
 
   /// Takes a snapshot of a stopped process and lets the process run on (``LiveProcess/detach()``).
   /// - Throws: ``ProcessError``.
   public static func take(of process: LiveProcess) throws -> Snapshot {
-    try Snapshot(of: process, gadgets: nil)
+    let snapshot = try Snapshot(of: process, gadgets: nil)
+    snapshot.kernelHeldWords = process.kernelHeldWords
+    return snapshot
   }
 
   /// Takes a snapshot without forking.
@@ -147,6 +154,18 @@ public final class Snapshot: ProcessImage {
     let pagemap = open("/proc/\(thread)/pagemap", O_RDONLY | O_CLOEXEC)
     defer { if pagemap >= 0 { Glibc.close(pagemap) } }
     return PrivatePages.ranges(in: range, pagemap: pagemap)
+  }
+
+  /// The parts of a mapping that its file holds, which for shared anonymous memory are the pages that anyone has touched: reading the
+  /// others would make the kernel provide them. All of it where that can't be told.
+  func storedRanges(of mapping: Mapping) -> [Range<Address>] {
+    let all = [mapping.start..<mapping.end]
+    guard mapping.isShared, let thread = sourceThread else { return all }
+    let (start, end) = (String(mapping.start.rawValue, radix: 16), String(mapping.end.rawValue, radix: 16))
+    guard let file = FileContents(path: "/proc/\(thread)/map_files/\(start)-\(end)") else { return all }
+    return file.storedRanges(in: mapping.fileOffset..<mapping.fileOffset + mapping.size).map {
+      mapping.start + ($0.lowerBound - mapping.fileOffset)..<mapping.start + ($0.upperBound - mapping.fileOffset)
+    }
   }
 
   /// The bytes of `/proc/PID/auxv`; empty where they can't be read.
