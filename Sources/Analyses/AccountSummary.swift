@@ -7,7 +7,8 @@ import ProcessImage
 public struct OutsideCosts: Hashable, Sendable {
   /// Nil where the kernel does not say.
   public var pageTables: UInt64?
-  public var swapped: UInt64
+  /// Nil where it is not known.
+  public var swapped: UInt64?
   public var mappings: Int
   /// Huge pages that were set aside (hugetlbfs).
   public var hugePages: UInt64
@@ -18,7 +19,7 @@ public struct OutsideCosts: Hashable, Sendable {
   public static let bytesPerMapping: UInt64 = 300
   public var mappingRecords: UInt64 { UInt64(mappings) * Self.bytesPerMapping }
 
-  public init(pageTables: UInt64? = nil, swapped: UInt64 = 0, mappings: Int, hugePages: UInt64 = 0, fileCache: UInt64? = nil) {
+  public init(pageTables: UInt64? = nil, swapped: UInt64? = nil, mappings: Int, hugePages: UInt64 = 0, fileCache: UInt64? = nil) {
     self.pageTables = pageTables
     self.swapped = swapped
     self.mappings = mappings

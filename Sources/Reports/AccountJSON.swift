@@ -42,7 +42,7 @@ private struct OutsidePart: Encodable {
   }
 
   var pageTables: UInt64?
-  var swap: UInt64
+  var swap: UInt64?
   var hugePages: UInt64
   var mappingRecords: Estimate
   var groupFileCache: UInt64?

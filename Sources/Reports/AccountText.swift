@@ -79,7 +79,7 @@ private struct AccountText {
     func line(_ bytes: UInt64, _ text: String) -> String { byteText(bytes).aligned(11) + "         " + text.shortened(style.width - 20) }
     var lines: [String] = []
     if let pageTables = costs.pageTables { lines.append(line(pageTables, "page tables")) }
-    lines.append(line(costs.swapped, "swapped out"))
+    if let swapped = costs.swapped { lines.append(line(swapped, "swapped out")) }
     if costs.hugePages > 0 { lines.append(line(costs.hugePages, "huge pages set aside")) }
     lines.append(line(costs.mappingRecords, "records of \(countText(costs.mappings, "mapping")), an estimate"))
     if let cache = costs.fileCache { lines.append(line(cache, "cached files, of its whole control group")) }
