@@ -13,7 +13,9 @@ extension Residency {
     let pagemap = open("/proc/\(process)/pagemap", O_RDONLY | O_CLOEXEC)
     defer { if pagemap >= 0 { close(pagemap) } }
     if pagemap >= 0 {
-      if let found = PageScan(pagemap).scan(mappings) {
+      let scan = ParallelPageScan(pagemap)
+      scan.add(PageScan.ranges(of: mappings[...]))
+      if let found = scan.finish() {
         self.init(runs: Self.runs(found, mappings), source: .pageScan)
         return
       }
@@ -31,7 +33,7 @@ extension Residency {
   }
 
   /// Cuts what was found at the ends of mappings, and gives each piece the state that its mapping makes of it.
-  private static func runs(_ found: [FoundPages], _ mappings: [Mapping]) -> [PageRun] {
+  static func runs(_ found: [FoundPages], _ mappings: [Mapping]) -> [PageRun] {
     var runs: [PageRun] = []
     runs.reserveCapacity(found.count)
     var index = 0

@@ -51,6 +51,8 @@ extension DebugInformation {
   }
 
   private func qualified(_ target: String, _ qualifier: String) -> String {
+    // Of a constant array the elements are constant already.
+    if target.hasSuffix("]"), target.contains(qualifier) { return target }
     target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
   }
 

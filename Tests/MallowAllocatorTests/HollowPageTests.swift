@@ -56,6 +56,16 @@ extension AllocatorTests {
   }
 
   @Suite struct LendingTests {
+    /// A page that goes must be taken back from all classes that it may have been lent to.
+    @Test func noPageIsLentFurtherThanItIsTakenBackFrom() {
+      for index in 0..<Int(MALLOW_CLASS_COUNT) {
+        let size = blockSize(ofClass: index)
+        if size <= directLimit { #expect(coarseClass(size) - index <= lendingReach) }
+        let larger = (index..<Int(MALLOW_CLASS_COUNT)).last { blockSize(ofClass: $0) <= size + size / 2 }!
+        #expect(larger - index <= lendingReach)
+      }
+    }
+
     @Test func aClassThatNeedsMoreTakesBlocksOfTheNext() {
       inThreads(1) { _ in
         let large = (0..<200).map { _ in allocate(112)! }
