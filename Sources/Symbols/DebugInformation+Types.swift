@@ -53,7 +53,7 @@ extension DebugInformation {
   private func qualified(_ target: String, _ qualifier: String) -> String {
     // Of a constant array the elements are constant already.
     if target.hasSuffix("]"), target.contains(qualifier) { return target }
-    target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
+    return target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
   }
 
   private func parameters(_ entry: inout Dwarf_Die, depth: Int) -> String {
