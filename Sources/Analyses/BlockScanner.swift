@@ -21,7 +21,7 @@ struct BlockScanner {
     mirror = heap.mirror
     self.isSwift = isSwift
     low = heap.pages.first?.start.rawValue ?? 0
-    let end = heap.pages.last.map { $0.address(of: $0.blockCount).rawValue } ?? 0
+    let end = heap.pages.last?.end.rawValue ?? 0
     extent = end &- low &+ 1
   }
 
@@ -50,10 +50,7 @@ struct BlockScanner {
   }
 
   private func blockEnding(at address: UInt64) -> BlockIndex? {
-    guard address & 15 == 0, let block = heap.block(containing: Address(address &- 1)), heap.isLive(block) else { return nil }
-    let page = heap.pages[Int(block.page)]
-    // In front of the end of a block with a trailer lies the trailer, not the program's memory.
-    guard !page.hasTrailers, page.address(of: Int(block.index) + 1).rawValue == address else { return nil }
+    guard address & 15 == 0, let block = heap.block(endingAt: Address(address)), heap.isLive(block) else { return nil }
     return block
   }
 

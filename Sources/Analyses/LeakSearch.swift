@@ -25,6 +25,10 @@ public struct LeakSearch {
   private let heapRanges: [Range<Address>]
   private let options: Options
 
+  public init(_ heap: TargetHeap, options: Options = Options()) {
+    self.init(heap.heap, stacks: heap.stacks, heapRanges: heap.heapRanges, options: options)
+  }
+
   public init(_ heap: MallowHeap, options: Options = Options()) {
     self.init(heap.heap, stacks: heap.stacks, heapRanges: heap.heapRanges, options: options)
   }

@@ -14,7 +14,7 @@ struct Reachability {
 
   init(_ scanner: BlockScanner, roots: Roots) {
     self.scanner = scanner
-    marks = BitSet(capacity: scanner.heap.blockCount)
+    marks = BitSet(capacity: scanner.heap.numberLimit)
     for word in roots.words { mark(word) }
     drain()
     bytesScanned += UInt64(roots.words.count) * 8

@@ -4,7 +4,7 @@ import Heaps
 
 /// What an analysis was made of.
 public struct Target: Hashable, Sendable {
-  public enum Allocator: String, Sendable { case mallow, glibc, unknown }
+  public typealias Allocator = TargetHeap.Allocator
 
   public var processID: Int32
   public var executable: String

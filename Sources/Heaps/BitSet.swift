@@ -5,11 +5,24 @@
 public struct BitSet: Sendable {
   public private(set) var words: [UInt64]
   /// Members are in `0 ..< capacity`.
-  public let capacity: Int
+  public private(set) var capacity: Int
 
   public init(capacity: Int) {
     self.capacity = capacity
     words = [UInt64](repeating: 0, count: (capacity + 63) / 64)
+  }
+
+  /// - Parameter words: the bitmap.
+  init(words: [UInt64]) {
+    self.words = words
+    capacity = words.count * 64
+  }
+
+  /// Makes room for members below `capacity`.
+  mutating func grow(to capacity: Int) {
+    guard capacity > self.capacity else { return }
+    words.append(contentsOf: repeatElement(0, count: (capacity + 63) / 64 - words.count))
+    self.capacity = capacity
   }
 
   @inline(__always)

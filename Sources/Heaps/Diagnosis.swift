@@ -5,7 +5,7 @@ import ProcessImage
 /// Something in a target's heap that contradicts itself.
 public struct Diagnosis: Hashable, Sendable, CustomStringConvertible {
   public enum Part: String, Sendable {
-    case region, page, freeList, quarantine, threadHeap, metadata, stackTable
+    case region, page, freeList, quarantine, threadHeap, metadata, stackTable, arena, chunk
   }
 
   public let part: Part

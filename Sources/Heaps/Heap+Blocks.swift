@@ -8,7 +8,7 @@ extension Heap {
   public func describe(_ index: BlockIndex) -> Block {
     let page = pages[Int(index.page)]
     let start = page.address(of: Int(index.index))
-    let size = page.usableSize
+    let size = usableSize(of: index)
     var record = page.record
     let isLive = isLive(index)
     // The trailer of a free block may tell of an earlier use.
@@ -27,8 +27,24 @@ extension Heap {
   /// Every block, live and free, in address order.
   public var blocks: some Sequence<Block> {
     pages.indices.lazy.flatMap { page in
-      (0..<pages[page].blockCount).lazy.map { describe(BlockIndex(page: page, index: $0)) }
+      (0..<pages[page].blockCount).lazy.filter { isBlock($0, on: page) }.map { describe(BlockIndex(page: page, index: $0)) }
     }
+  }
+
+  /// Calls `body` for every free block in address order.
+  public func forEachFreeBlock(_ body: (BlockIndex) -> Void) {
+    for page in pages.indices {
+      let first = pages[page].firstBlock
+      if pages[page].kind == .chunks {
+        chunks.starts.forEach(in: pages[page].blockNumbers) { if !live.contains($0) { body(BlockIndex(page: page, index: $0 - first)) } }
+      } else {
+        for number in pages[page].blockNumbers where !live.contains(number) { body(BlockIndex(page: page, index: number - first)) }
+      }
+    }
+  }
+
+  private func isBlock(_ index: Int, on page: Int) -> Bool {
+    pages[page].kind != .chunks || chunks.starts.contains(pages[page].firstBlock + index)
   }
 
   /// Calls `body` for every live block in address order, without reading its trailer.

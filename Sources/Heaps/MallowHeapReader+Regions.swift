@@ -183,7 +183,7 @@ extension MallowHeapReader {
     return HeapPage(
       start: Address(start), blockSize: page.blockSize, firstBlock: firstBlock, blockCount: Int(page.carved),
       capacity: page.capacity, kind: .blocks, sizeClass: page.size_class,
-      hasTrailers: page.owner & UInt64(MALLOW_OWNER_TRAILER) != 0)
+      reserved: page.owner & UInt64(MALLOW_OWNER_TRAILER) != 0 ? 16 : 0)
   }
 }
 

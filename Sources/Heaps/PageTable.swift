@@ -22,6 +22,31 @@ struct PageTable {
     slots = [Int32](repeating: -1, count: Int(range.upperBound - range.lowerBound) + 1)
   }
 
+  /// A table of pages that lie anywhere, in address order: a slice leads to the first page that has a part of it.
+  init(_ pages: [HeapPage]) {
+    guard let first = pages.first, let last = pages.last else {
+      self.init()
+      return
+    }
+    self.init(slots: first.start.rawValue >> Self.regionShift...(last.end.rawValue - 1) >> Self.regionShift)
+    for (index, page) in pages.enumerated() {
+      let (start, last) = (page.start.rawValue, page.end.rawValue - 1)
+      for slot in start >> Self.regionShift...last >> Self.regionShift {
+        let slotStart = slot << Self.regionShift
+        let slotEnd = slotStart + 1 << Self.regionShift - 1
+        if start <= slotStart && last >= slotEnd {
+          addHuge(index, slots: slot...slot)
+          continue
+        }
+        if slots[Int(slot - firstSlot)] == -1 { addRegion(slot: slot) }
+        let base = Int(slots[Int(slot - firstSlot)]) * Self.slicesPerRegion
+        for slice in (max(start, slotStart) - slotStart) >> Self.sliceShift...(min(last, slotEnd) - slotStart) >> Self.sliceShift {
+          if slices[base + Int(slice)] == -1 { slices[base + Int(slice)] = Int32(index) }
+        }
+      }
+    }
+  }
+
   mutating func addRegion(slot: UInt64) {
     slots[Int(slot - firstSlot)] = Int32(slices.count / Self.slicesPerRegion)
     slices.append(contentsOf: repeatElement(-1, count: Self.slicesPerRegion))

@@ -7,26 +7,38 @@ import Symbols
 
 /// A target's heap with its symbols.
 struct Inspection {
-  let heap: MallowHeap
+  let mirror: MemoryMirror
+  /// Its blocks: of Mallow's heap, of glibc's, or none.
+  let heap: TargetHeap
   let symbolizer: Symbolizer
   let types: TypeNames
 
-  /// - Throws: ``Failure`` where the process does not run on Mallow.
+  /// - Throws: ``HeapError`` where Mallow's heap can't be read, though it is there.
   init(_ image: any ProcessImage, files: SymbolFiles = SymbolFiles()) throws {
     symbolizer = Symbolizer(image: image, files: files)
-    let mirror = MemoryMirror(image, residentRanges: { image.touchedRanges(in: $0) })
+    mirror = MemoryMirror(image, residentRanges: { image.touchedRanges(in: $0) })
     types = TypeNames(image: mirror, symbolizer: symbolizer)
-    guard let introspection = Self.introspection(of: image, symbolizer) else {
-      throw Failure(
-        "Process \(image.processID) does not run on Mallow's allocator: start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
+    if let introspection = Self.introspection(of: image, symbolizer) {
+      heap = TargetHeap(try MallowHeap(mirror, introspection: introspection))
+    } else if let glibc = GlibcHeap(mirror) {
+      heap = TargetHeap(glibc)
+    } else {
+      heap = TargetHeap(unknown: mirror)
     }
-    heap = try MallowHeap(mirror, introspection: introspection)
   }
 
   /// The variable by which the allocator is found: in the preloaded library, or in a program that was linked with it.
   private static func introspection(of image: any ProcessImage, _ symbolizer: Symbolizer) -> Address? {
     let library = image.mappings.first { $0.name.hasSuffix("/libmallow.so") }?.name
     return symbolizer.address(ofSymbol: "mallow_introspection", inModule: library ?? image.executable)
+  }
+
+  /// Why there are no blocks, for a command that needs them; nil where there are.
+  var missingHeap: Failure? {
+    guard heap.allocator == .unknown else { return nil }
+    return Failure(
+      "Process \(mirror.processID) runs neither on glibc's malloc nor on Mallow's, so its blocks can't be told apart: "
+        + "start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
   }
 
   func leaks(suppressions: Suppressions) -> LeakReport {

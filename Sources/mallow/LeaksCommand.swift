@@ -11,7 +11,7 @@ struct LeaksCommand: ParsableCommand {
     commandName: "leaks",
     abstract: "Lists memory of a running process that nothing in it can reach any more.",
     discussion: """
-      The process must run on Mallow's allocator. It is stopped only while a copy of it is forked, a few milliseconds for \
+      The process runs on Mallow's allocator or on glibc's own malloc. It is stopped only while a copy of it is forked, a few milliseconds for \
       each 100 MiB, and runs on while the copy is searched. Exit codes: 0 done, 1 leaks were found and --fail-on leaks was \
       given, 2 the process could not be examined.
       """)
@@ -34,12 +34,13 @@ struct LeaksCommand: ParsableCommand {
       let snapshot = try Snapshot.take(of: target)
       defer { snapshot.close() }
       let inspection = try Inspection(snapshot)
+      if let failure = inspection.missingHeap { throw failure }
       let leaks = inspection.leaks(suppressions: suppressions)
       guard snapshot.isIntact else {
         throw Failure("The copy of process \(target) was killed while it was searched, perhaps for want of memory; try again.")
       }
       return LeaksSummary(
-        target: Target(processID: target, executable: snapshot.executable, allocator: .mallow),
+        target: Target(processID: target, executable: snapshot.executable, allocator: inspection.heap.allocator),
         leaks: leaks, profile: inspection.heap.profile,
         pauseMilliseconds: snapshot.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
         furtherDiagnoses: inspection.heap.furtherDiagnoses,

@@ -31,6 +31,9 @@ struct RunRecorder {
       wallSeconds: 0, peakResident: process.peakResidentBytes, resident: process.residentBytes)
     do {
       let inspection = try Inspection(process, files: files)
+      guard inspection.heap.allocator == .mallow else {
+        throw Failure("It did not run on Mallow's allocator, so its heap could not be looked at.")
+      }
       summary.heap = inspection.heap.statistics
       summary.profile = inspection.heap.profile
       summary.sampleInterval = inspection.heap.sampleInterval

@@ -72,7 +72,7 @@ import Testing
     built.image.write(built.metadata.rawValue, at: built.metadata)
     let read = try built.read()
     #expect(Set(read.diagnoses.map(\.part)).isSuperset(of: [.region, .threadHeap, .metadata]))
-    #expect(read.heap.blockCount == 2)
+    #expect(read.heap.numberLimit == 2)
   }
 
   @Test func impossibleDescriptorsAreLeftOut() throws {
@@ -97,7 +97,7 @@ import Testing
     built.edit(mallow_region.self, at: built.newestRegion) { $0.mapped = 64 << 20 }
     let read = try built.read()
     #expect(read.diagnoses.map(\.part) == [.region])
-    #expect(read.heap.blockCount == 0)
+    #expect(read.heap.numberLimit == 0)
   }
 
   /// Damages a heap in thousands of ways; whatever is read must hold together.
@@ -126,7 +126,7 @@ import Testing
       number += 1
       if block.state == .live { live += BlockCount(blocks: 1, bytes: block.size) }
     }
-    #expect(number == heap.blockCount)
+    #expect(number == heap.numberLimit)
     #expect(live == read.statistics.live)
     #expect(read.statistics.free.blocks == number - live.blocks)
     #expect(read.statistics.allocations >= read.statistics.frees)

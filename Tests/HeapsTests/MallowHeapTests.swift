@@ -9,7 +9,7 @@ import Testing
 @Suite struct MallowHeapTests {
   @Test func emptyHeapHasNoBlocks() throws {
     let heap = try BuiltHeap().read()
-    #expect(heap.heap.blockCount == 0)
+    #expect(heap.heap.numberLimit == 0)
     #expect(heap.heap.block(containing: Address(0x7f00_0001_0000)) == nil)
     #expect(heap.statistics.live == BlockCount())
     #expect(heap.diagnoses.isEmpty)

@@ -1,0 +1,113 @@
+// Step one: the arenas. The main one is found in the writable data of some module by its bins, the others lead to each other.
+// SPDX-License-Identifier: Apache-2.0
+import ProcessImage
+
+/// A `malloc_state` that has passed all checks.
+struct ArenaRecord {
+  let state: UInt64
+  let bins: UInt64
+  /// Whether it lies in a module's data and not in a heap of its own.
+  var isMain: Bool
+  /// The chunk that new memory is cut from.
+  var top: UInt64 = 0
+  var systemMemory: UInt64 = 0
+
+  var fastbins: UInt64 { bins - GlibcLayout.fastbinsBeforeBins }
+  /// An arena that has no memory yet takes the start of its bins for its top.
+  var initialTop: UInt64 { bins - GlibcLayout.headerSize }
+  var end: UInt64 { bins + GlibcLayout.endAfterBins }
+}
+
+extension GlibcHeapReader {
+  /// All arenas, each main one followed by the others of its ring. A program with several copies of glibc has several main ones.
+  mutating func findArenas() -> [ArenaRecord] {
+    var found: [ArenaRecord] = []
+    for mapping in mirror.mappings where Self.mayHoldMainArena(mapping) {
+      for bins in emptyBins(in: mapping) {
+        if found.contains(where: { $0.bins <= bins && bins < $0.end }) { continue }
+        if let ring = ring(withBin: bins), !found.contains(where: { $0.state == ring[0].state }) { found += ring }
+      }
+    }
+    return found
+  }
+
+  /// It is initialised data, so its memory is mapped from the module's file.
+  private static func mayHoldMainArena(_ mapping: Mapping) -> Bool {
+    mapping.isReadable && mapping.isWritable && !mapping.isShared && mapping.name.hasPrefix("/") && !mapping.name.hasPrefix("/dev/")
+  }
+
+  /// Pairs of words that point to themselves as an empty bin does: both to 16 bytes before the pair.
+  private func emptyBins(in mapping: Mapping) -> [UInt64] {
+    var result: [UInt64] = []
+    mirror.stream(mapping.start..<mapping.end) { start, bytes in
+      var offset = Int((8 - start.rawValue % 8) % 8)
+      while offset + 16 <= bytes.count {
+        let expected = start.rawValue &+ UInt64(offset) &- 16
+        if bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self) == expected,
+          bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self) == expected
+        {
+          result.append(expected &+ 16)
+        }
+        offset += 8
+      }
+    }
+    return result
+  }
+
+  /// The main arena that has an empty bin at `bin`, and the arenas that it leads to.
+  private mutating func ring(withBin bin: UInt64) -> [ArenaRecord]? {
+    for index in 0..<GlibcLayout.binCount where bin > index * 16 {
+      let bins = bin - index * 16
+      guard hasBins(bins) else { continue }
+      for before in GlibcLayout.startsBeforeBins where bins > before {
+        if let ring = ring(from: bins, before: before) { return ring }
+      }
+    }
+    return nil
+  }
+
+  /// Whether 127 bins start at `bins`. One of them may be in motion where a thread was stopped inside malloc.
+  private func hasBins(_ bins: UInt64) -> Bool {
+    var wrong = 0
+    for index in 0..<GlibcLayout.binCount where !isBin(bins + index * 16) {
+      wrong += 1
+      if wrong > 1 { return false }
+    }
+    return true
+  }
+
+  private func isBin(_ bin: UInt64) -> Bool {
+    guard let first = word(bin), let last = word(bin + 8) else { return false }
+    let own = bin - 16
+    if first == own { return last == own }
+    return word(first &+ 24) == own && word(last &+ 16) == own
+  }
+
+  /// Follows the arenas from the main one back to itself.
+  private mutating func ring(from mainBins: UInt64, before: UInt64) -> [ArenaRecord]? {
+    let main = mainBins - before
+    var arenas: [ArenaRecord] = []
+    var state = main
+    var loop = LoopDetector()
+    repeat {
+      let bins = state &+ before
+      guard state & 7 == 0, let next = word(bins &+ GlibcLayout.nextAfterBins), let top = word(bins &- GlibcLayout.topBeforeBins),
+        let memory = word(bins &+ GlibcLayout.systemMemoryAfterBins), hasBins(bins)
+      else {
+        // Without the way back to the first it is no main arena, or its ring is damaged.
+        if arenas.isEmpty || next(mainBins) == 0 { return nil }
+        log.note(.arena, Address(state), "the arena at \(Address(state)) can't be read: those after it are left out")
+        return arenas
+      }
+      if loop.isRepeated(state) {
+        log.note(.arena, Address(state), "the ring of arenas comes back to \(Address(state)) and not to the first one: it is damaged")
+        return arenas
+      }
+      arenas.append(ArenaRecord(state: state, bins: bins, isMain: arenas.isEmpty, top: top, systemMemory: memory))
+      state = next
+    } while state != main
+    return arenas
+  }
+
+  private func next(_ bins: UInt64) -> UInt64 { word(bins + GlibcLayout.nextAfterBins) ?? 0 }
+}
