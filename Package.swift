@@ -98,7 +98,8 @@ let package = Package(
     // libdw has no demangler; libiberty has the ones for C++ and Rust. Debian builds its static library position-independent, so it goes
     // into the program as it is. Swift's demangler is in libswiftCore.
     .systemLibrary(name: "CDemangle", providers: [.apt(["libiberty-dev"])]),
-    .target(name: "ProcessImage", dependencies: ["CLinux"]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .target(name: "ProcessImage", dependencies: ["CLinux", "CZstd"]),
     .target(name: "Symbols", dependencies: ["ProcessImage", "CElfutils", "CDemangle"]),
     .target(name: "Heaps", dependencies: ["ProcessImage", "CMallow"]),
     .target(name: "Analyses", dependencies: ["ProcessImage", "Symbols", "Heaps"]),

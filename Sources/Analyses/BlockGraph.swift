@@ -58,26 +58,3 @@ struct BlockGraph {
     }
   }
 }
-
-/// The rank of each member of a set among its members, in constant time.
-private struct Ranks {
-  private let numbers: BitSet
-  /// Members before each word of the bitmap.
-  private let before: [UInt32]
-
-  init(_ numbers: BitSet) {
-    self.numbers = numbers
-    var sum: UInt32 = 0
-    before = numbers.words.map { word in
-      defer { sum += UInt32(word.nonzeroBitCount) }
-      return sum
-    }
-  }
-
-  func rank(of member: Int) -> Int? {
-    let word = numbers.words[member >> 6]
-    let bit = UInt64(1) << UInt64(member & 63)
-    guard word & bit != 0 else { return nil }
-    return Int(before[member >> 6]) + (word & (bit - 1)).nonzeroBitCount
-  }
-}

@@ -25,6 +25,10 @@ struct BlockScanner {
     extent = end &- low &+ 1
   }
 
+  /// Whether an address lies between the first block and the last.
+  @inline(__always)
+  func isInHeap(_ address: UInt64) -> Bool { address &- low < extent }
+
   /// The live block that `word` points to.
   @inline(__always)
   func target(of word: UInt64) -> BlockIndex? {
@@ -54,6 +58,16 @@ struct BlockScanner {
     return block
   }
 
+  /// In what disguise a word points to `block`; nil for a plain address in it.
+  @inline(__always)
+  func disguise(of word: UInt64, pointingTo block: BlockIndex) -> Disguise? {
+    let start = heap.address(of: block).rawValue
+    let size = heap.usableSize(of: block)
+    if word &- start < size { return nil }
+    if word &- start == size { return .end }
+    return word >> 62 == 3 && word << 3 &- start < size ? .sideTable : .tagged
+  }
+
   /// Calls `body` for each word of a block that points to a live block, with the word's offset in bytes and its value.
   @inline(__always)
   func forEachTarget(of block: BlockIndex, _ body: (_ offset: UInt64, _ word: UInt64, _ target: BlockIndex) -> Void) -> UInt64 {
@@ -71,9 +85,14 @@ struct BlockScanner {
     return size
   }
 
+  /// Calls `body` for each readable stretch of a block that may hold references.
+  func forEachSpan(of block: BlockIndex, _ body: (Address, UnsafeRawBufferPointer) -> Void) {
+    mirror.forEachSpan(from: heap.address(of: block), count: heap.usableSize(of: block), body)
+  }
+
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the
   /// table's address in the form that says so. That first word does not keep the object alive: it serves weak references.
-  private func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
+  func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
     guard isSwift, (32...64).contains(size), let object = mirror.word(start), object &- low < extent,
       let counts = mirror.word(Address(object) + 8)
     else { return false }

@@ -1,9 +1,19 @@
-// A cycle in words: the types along its shortest ring.
+// A cycle in words: the types along its shortest ring, and the fields that hold them together.
 // SPDX-License-Identifier: Apache-2.0
 
 /// The ring of a cycle: cycles that differ only in where one starts have equal keys.
 struct CycleSignature: Hashable {
-  /// The ring for people, as `Session ⇄ Handler` or `A → B → C → A`, beginning at the lowest block.
+  /// A block of the ring, and the field by which it holds the next one.
+  struct Step {
+    var type: String
+    var field: String?
+
+    /// `Session.handler`, `Array[]`, or the type alone.
+    var text: String { type + (field.map { $0.hasPrefix("[") ? $0 : ".\($0)" } ?? "") }
+  }
+
+  /// The ring for people, beginning at the lowest block: `Session.handler → Handler.session → Session`, or where no fields are
+  /// known `Session ⇄ Handler` or `A → B → C → A`.
   let description: String
   /// The ring, turned so that equal rings are equal.
   let key: [String]
@@ -11,13 +21,17 @@ struct CycleSignature: Hashable {
   /// A ring that is longer is described by its beginning.
   private static let longest = 6
 
-  init(_ ring: [String]) {
+  init(_ steps: [Step]) {
+    let ring = steps.map(\.text)
     key = ring.indices.map { Array(ring[$0...] + ring[..<$0]) }.min { $0.lexicographicallyPrecedes($1) } ?? []
+    let end = steps.first?.type ?? ""
     switch ring.count {
+    case _ where steps.contains { $0.field != nil } && ring.count <= Self.longest:
+      description = (ring + [end]).joined(separator: " → ")
     case 0, 1: description = "\(ring.first ?? "") → itself"
     case 2: description = "\(ring[0]) ⇄ \(ring[1])"
     case ...Self.longest: description = (ring + [ring[0]]).joined(separator: " → ")
-    default: description = ring[..<Self.longest].joined(separator: " → ") + " → … → " + ring[0]
+    default: description = ring[..<Self.longest].joined(separator: " → ") + " → … → " + end
     }
   }
 

@@ -21,7 +21,8 @@ struct LeakGrouping {
 
   private let graph: BlockGraph
   private let classes: LeakClasses
-  private let heap: Heap
+  private let scanner: BlockScanner
+  private var heap: Heap { scanner.heap }
   private let types: (any TypeNaming)?
   private let addressLimit: Int
   private var numbers: [Key: Int] = [:]
@@ -29,10 +30,10 @@ struct LeakGrouping {
   /// Blocks that were left out.
   private(set) var suppressed = BlockCount()
 
-  init(_ graph: BlockGraph, _ classes: LeakClasses, heap: Heap, types: (any TypeNaming)?, addressLimit: Int) {
+  init(_ graph: BlockGraph, _ classes: LeakClasses, scanner: BlockScanner, types: (any TypeNaming)?, addressLimit: Int) {
     self.graph = graph
     self.classes = classes
-    self.heap = heap
+    self.scanner = scanner
     self.types = types
     self.addressLimit = addressLimit
     let signatures = classes.firstNodes.indices.map { signature(ofCycle: UInt32($0)) }
@@ -48,7 +49,23 @@ struct LeakGrouping {
   private func signature(ofCycle cycle: UInt32) -> CycleSignature {
     let first = Int(classes.firstNodes[Int(cycle)])
     let ring = graph.shortestRing(through: first) { classes.cycles[$0] == cycle }
-    return ring.map { CycleSignature($0.map(describe)) } ?? CycleSignature(endless: describe(first))
+    guard let ring else { return CycleSignature(endless: describe(first)) }
+    return CycleSignature(
+      ring.indices.map { step in
+        let (node, next) = (ring[step], ring[(step + 1) % ring.count])
+        return CycleSignature.Step(type: describe(node), field: fieldName(of: node, to: next))
+      })
+  }
+
+  /// The field of a node's object that points to another node.
+  private func fieldName(of node: Int, to next: Int) -> String? {
+    guard let types, !graph.untyped.contains(node) else { return nil }
+    let block = graph.blocks[node]
+    var offset: UInt64?
+    _ = scanner.forEachTarget(of: block) { place, _, target in
+      if offset == nil, place >= 8, target == graph.blocks[next] { offset = place }
+    }
+    return offset.flatMap { types.fieldName(at: heap.address(of: block), size: heap.usableSize(of: block), offset: $0) }
   }
 
   private func describe(_ node: Int) -> String {

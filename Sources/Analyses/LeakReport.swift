@@ -66,16 +66,19 @@ public struct LeakReport: Hashable, Sendable {
   /// Bytes that were looked at, and how long that took.
   public var scannedBytes: UInt64
   public var scannedMilliseconds: Double
+  /// Blocks that were reached first through something else than a plain pointer.
+  public var disguises: DisguiseCounts
 
   public init(
     leaks: BlockCount = BlockCount(), groups: [LeakGroup] = [], suppressed: BlockCount = BlockCount(),
-    scannedBytes: UInt64 = 0, scannedMilliseconds: Double = 0
+    scannedBytes: UInt64 = 0, scannedMilliseconds: Double = 0, disguises: DisguiseCounts = DisguiseCounts()
   ) {
     self.leaks = leaks
     self.groups = groups
     self.suppressed = suppressed
     self.scannedBytes = scannedBytes
     self.scannedMilliseconds = scannedMilliseconds
+    self.disguises = disguises
   }
 
   public func count(of kind: LeakKind) -> BlockCount {

@@ -16,6 +16,8 @@ public struct LeakSearch {
     public var suppressions = Suppressions()
     /// The most addresses to list for a group.
     public var addressLimit = Int.max
+    /// Whether Swift's runtime is in the program; nil where only its shared library tells.
+    public var isSwift: Bool?
 
     public init() {}
   }
@@ -48,19 +50,19 @@ public struct LeakSearch {
   public func run(symbolizer: (any StackSymbolizing)? = nil, types: (any TypeNaming)? = nil) -> LeakReport {
     let clock = ContinuousClock()
     let start = clock.now
-    let isSwift = heap.mirror.mappings.contains { $0.name.contains("/libswiftCore.so") }
+    let isSwift = options.isSwift ?? heap.mirror.mappings.contains { $0.name.contains("/libswiftCore.so") }
     let scanner = BlockScanner(heap, isSwift: isSwift)
     let reachable = Reachability(scanner, roots: Roots(heap.mirror, heapRanges: heapRanges))
     let graph = BlockGraph(scanner, numbers: heap.live.subtracting(reachable.marks))
     var frames = FrameCache(stacks, symbolizer)
     let suppressed = suppressedNodes(graph, &frames)
     let classes = LeakClasses(graph, leavingOut: suppressed)
-    let grouping = LeakGrouping(graph, classes, heap: heap, types: types, addressLimit: options.addressLimit)
+    let grouping = LeakGrouping(graph, classes, scanner: scanner, types: types, addressLimit: options.addressLimit)
     let elapsed = clock.now - start
     let groups = grouping.groups(&frames)
     return LeakReport(
       leaks: groups.reduce(into: BlockCount()) { $0 += $1.count }, groups: groups, suppressed: grouping.suppressed,
-      scannedBytes: reachable.bytesScanned, scannedMilliseconds: elapsed / .milliseconds(1))
+      scannedBytes: reachable.bytesScanned, scannedMilliseconds: elapsed / .milliseconds(1), disguises: reachable.disguises)
   }
 
   /// Nodes that a suppression matches, and all that they point to, as LeakSanitizer has it.

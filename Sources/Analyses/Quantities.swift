@@ -15,6 +15,9 @@ public func byteText(_ bytes: UInt64) -> String {
   }
 }
 
+/// Bytes as a size that tells blocks apart: `4,096 bytes`.
+func byteText(_ bytes: UInt64, exact: Bool) -> String { exact ? countText(bytes, "byte") : byteText(bytes) }
+
 /// A number with its thousands set apart: `1,023`.
 public func numberText(_ number: some BinaryInteger) -> String {
   let digits = String(number.magnitude)

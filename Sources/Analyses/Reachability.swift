@@ -9,7 +9,9 @@ struct Reachability {
   private(set) var marks: BitSet
   /// Bytes looked at, roots and blocks.
   private(set) var bytesScanned: UInt64 = 0
-  private let scanner: BlockScanner
+  /// Blocks that were first reached otherwise than by a plain word.
+  var disguises = DisguiseCounts()
+  let scanner: BlockScanner
   private var pending: [BlockIndex] = []
 
   init(_ scanner: BlockScanner, roots: Roots) {
@@ -28,20 +30,34 @@ struct Reachability {
       }
       drain()
     }
+    // Last, so that these count only what nothing else leads to.
+    for word in roots.kernelWords {
+      guard let block = scanner.target(of: word.value), insert(block) else { continue }
+      disguises[.kernel(word.holder)] += 1
+      drain()
+    }
+    followUnaligned(roots)
   }
 
   @inline(__always)
   private mutating func mark(_ word: UInt64) {
-    guard let block = scanner.target(of: word) else { return }
-    if marks.insert(scanner.heap.number(of: block)) { pending.append(block) }
+    guard let block = scanner.target(of: word), insert(block) else { return }
+    if let disguise = scanner.disguise(of: word, pointingTo: block) { disguises[disguise] += 1 }
   }
 
-  private mutating func drain() {
+  /// Marks a block; true if it was not marked before.
+  @inline(__always)
+  mutating func insert(_ block: BlockIndex) -> Bool {
+    guard marks.insert(scanner.heap.number(of: block)) else { return false }
+    pending.append(block)
+    return true
+  }
+
+  mutating func drain() {
     let scanner = scanner
-    let heap = scanner.heap
     while let block = pending.popLast() {
-      bytesScanned += scanner.forEachTarget(of: block) { _, _, target in
-        if marks.insert(heap.number(of: target)) { pending.append(target) }
+      bytesScanned += scanner.forEachTarget(of: block) { _, word, target in
+        if insert(target), let disguise = scanner.disguise(of: word, pointingTo: target) { disguises[disguise] += 1 }
       }
     }
   }

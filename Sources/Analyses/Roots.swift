@@ -7,6 +7,8 @@ import ProcessImage
 struct Roots {
   /// Words to start from: registers, and what glibc keeps for the stacks of ended threads.
   var words: [UInt64] = []
+  /// Words that the kernel holds.
+  var kernelWords: [KernelHeldWord] = []
   /// Memory to start from, in address order.
   var ranges: [Range<Address>] = []
 
@@ -17,6 +19,7 @@ struct Roots {
   init(_ mirror: MemoryMirror, heapRanges: [Range<Address>]) {
     let threads = mirror.image.threads
     for thread in threads { words += thread.registerWords }
+    kernelWords = mirror.kernelHeldWords
     let stacks = ThreadStacks(mirror, heapRanges: heapRanges)
     words += stacks.words
     let excluded = (heapRanges + stacks.deadRanges).sorted { $0.lowerBound < $1.lowerBound }

@@ -24,7 +24,7 @@ struct ThreadStacks {
     let livePointers = Dictionary(threads.map { ($0.threadPointer, $0) }) { first, _ in first }
     for mapping in mirror.mappings where Self.mayHoldStacks(mapping) && !Self.lies(mapping, in: heapRanges) {
       for block in Self.controlBlocks(in: mapping, mirror) {
-        guard let stack = Self.stack(of: block, mirror) else { continue }
+        guard let stack = Self.stack(of: block, word: { mirror.word($0) }) else { continue }
         if let thread = livePointers[block] {
           let end = thread.stackPointer - Self.redZone
           if stack.contains(thread.stackPointer), stack.lowerBound < end { deadRanges.append(stack.lowerBound..<end) }
@@ -79,10 +79,10 @@ struct ThreadStacks {
 
   /// The bounds of the stack that a control block lies on: two adjoining words in it, a start and a size in whole pages, whose
   /// sum is the end of the page that the control block ends in.
-  private static func stack(of block: Address, _ mirror: MemoryMirror) -> Range<Address>? {
+  static func stack(of block: Address, word: (Address) -> UInt64?) -> Range<Address>? {
     let end = (block.rawValue + controlBlockSize + 4095) & ~4095
     for offset in stride(from: UInt64(24), to: controlBlockSize, by: 8) {
-      guard let start = mirror.word(block + offset), let size = mirror.word(block + offset + 8) else { return nil }
+      guard let start = word(block + offset), let size = word(block + offset + 8) else { return nil }
       guard start % 4096 == 0, size % 4096 == 0, start < block.rawValue, size >= 4096 else { continue }
       let (sum, overflow) = start.addingReportingOverflow(size)
       if !overflow, sum > block.rawValue, sum <= end { return Address(start)..<Address(sum) }

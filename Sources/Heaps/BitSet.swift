@@ -71,6 +71,8 @@ public struct BitSet: Sendable {
     return count
   }
 
+  public var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
+
   public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
   /// Members of this set that `other`, of the same capacity, lacks.

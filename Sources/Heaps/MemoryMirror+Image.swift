@@ -6,4 +6,5 @@ extension MemoryMirror: ProcessImage {
   public var processID: Int32 { image.processID }
   public var executable: String { image.executable }
   public var threads: [ThreadState] { image.threads }
+  public var kernelHeldWords: [KernelHeldWord] { image.kernelHeldWords }
 }

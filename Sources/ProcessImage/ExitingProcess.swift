@@ -49,6 +49,8 @@ public final class ExitingProcess: ProcessImage {
 
   public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { touched.ranges(in: range) }
 
+  public var kernelHeldWords: [KernelHeldWord] { KernelHeldWord.all(of: memory.thread) }
+
   /// The high-water mark of a process's resident memory in bytes, 0 where it has none any more.
   static func peakResident(of thread: Int32) -> UInt64 {
     UInt64(max(0, ProcessStatus(thread)?.number("VmHWM") ?? 0)) * 1024

@@ -52,4 +52,6 @@ public final class LiveProcess: ProcessImage {
   public func read(_ address: Address, into buffer: UnsafeMutableRawBufferPointer) -> Int {
     memory.read(address, into: buffer)
   }
+
+  public var kernelHeldWords: [KernelHeldWord] { KernelHeldWord.all(of: memory.thread) }
 }

@@ -1,85 +1,136 @@
 // Reads the text of /proc/PID/maps (proc(5)): one mapping a line.
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 
-/// Parses the text of `/proc/PID/maps`.
+/// Parses the text of `/proc/PID/maps`. There may be many tens of thousands of lines, so it works on bytes and makes each name once.
 public enum MapsParser {
   /// The mappings of `text` in its order, which is that of their addresses. A line that is malformed is left out.
   public static func parse(_ text: [UInt8]) -> [Mapping] {
     var mappings: [Mapping] = []
-    var line = text[...]
-    while !line.isEmpty {
-      let end = line.firstIndex(of: UInt8(ascii: "\n")) ?? line.endIndex
-      if let mapping = mapping(line: line[..<end]) { mappings.append(mapping) }
-      line = end == line.endIndex ? [] : line[(end + 1)...]
+    mappings.reserveCapacity(text.count / 48)
+    var names = LastName()
+    var devices = LastName()
+    text.withUnsafeBufferPointer { text in
+      var start = 0
+      while start < text.count {
+        let rest = text.baseAddress! + start
+        let end = memchr(rest, 0x0a, text.count - start).map { $0 - UnsafeMutableRawPointer(mutating: text.baseAddress!) } ?? text.count
+        var line = Line(bytes: UnsafeBufferPointer(rebasing: text[start..<end]))
+        if let mapping = line.mapping(&names, &devices) { mappings.append(mapping) }
+        start = end + 1
+      }
     }
     return mappings
   }
 
   /// Parses one line, for instance `7f00-8000 r-xp 00001000 fe:00 42   /usr/lib/libc.so.6`.
   static func mapping(line: ArraySlice<UInt8>) -> Mapping? {
-    var rest = line
-    guard let start = number(&rest, radix: 16), take(&rest, "-"), let end = number(&rest, radix: 16), start < end,
-      take(&rest, " ")
-    else { return nil }
-    let permissions = word(&rest)
-    guard permissions.count == 4, take(&rest, " "), let offset = number(&rest, radix: 16), take(&rest, " ") else { return nil }
-    let device = word(&rest)
-    guard !device.isEmpty, take(&rest, " "), let inode = number(&rest, radix: 10) else { return nil }
-    while rest.first == UInt8(ascii: " ") { rest.removeFirst() }
+    var names = LastName()
+    var devices = LastName()
+    return line.withUnsafeBufferPointer { bytes in
+      var line = Line(bytes: bytes)
+      return line.mapping(&names, &devices)
+    }
+  }
+}
 
-    let p = Array(permissions)
-    var name = unescaped(rest)
-    let mark = Array(" (deleted)".utf8)
-    let isDeleted = name.count > mark.count && name.suffix(mark.count).elementsEqual(mark)
-    if isDeleted { name.removeLast(mark.count) }
+/// The string made last: neighbouring lines often have the same name.
+private struct LastName {
+  private var bytes: [UInt8] = []
+  private var string = ""
+
+  mutating func string(_ wanted: UnsafeBufferPointer<UInt8>) -> String {
+    if wanted.isEmpty { return "" }
+    if wanted.count == bytes.count, memcmp(wanted.baseAddress!, bytes, bytes.count) == 0 { return string }
+    bytes = Array(wanted)
+    string = String(decoding: wanted, as: UTF8.self)
+    return string
+  }
+}
+
+/// A line while it is read.
+private struct Line {
+  let bytes: UnsafeBufferPointer<UInt8>
+  var position = 0
+
+  init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
+
+  mutating func mapping(_ names: inout LastName, _ devices: inout LastName) -> Mapping? {
+    guard let start = hexadecimal(), take("-"), let end = hexadecimal(), start < end, take(" ") else { return nil }
+    let permissions = word()
+    guard permissions.count == 4, take(" "), let offset = hexadecimal(), take(" ") else { return nil }
+    let device = word()
+    guard !device.isEmpty, take(" "), let inode = decimal() else { return nil }
+    while take(" ") {}
+
+    var name = UnsafeBufferPointer(rebasing: bytes[position...])
+    let mark: StaticString = " (deleted)"
+    let isDeleted =
+      name.count > mark.utf8CodeUnitCount
+      && memcmp(name.baseAddress! + name.count - mark.utf8CodeUnitCount, mark.utf8Start, mark.utf8CodeUnitCount) == 0
+    if isDeleted { name = UnsafeBufferPointer(rebasing: name.dropLast(mark.utf8CodeUnitCount)) }
     return Mapping(
-      start: Address(start), end: Address(end), isReadable: p[0] == UInt8(ascii: "r"),
-      isWritable: p[1] == UInt8(ascii: "w"), isExecutable: p[2] == UInt8(ascii: "x"), isShared: p[3] == UInt8(ascii: "s"),
-      fileOffset: offset, device: String(decoding: device, as: UTF8.self), inode: inode,
-      name: String(decoding: name, as: UTF8.self), isDeleted: isDeleted)
+      start: Address(start), end: Address(end),
+      isReadable: permissions[0] == UInt8(ascii: "r"), isWritable: permissions[1] == UInt8(ascii: "w"),
+      isExecutable: permissions[2] == UInt8(ascii: "x"), isShared: permissions[3] == UInt8(ascii: "s"),
+      fileOffset: offset, device: devices.string(device), inode: inode,
+      name: name.contains(UInt8(ascii: "\\")) ? unescaped(name) : names.string(name), isDeleted: isDeleted)
   }
 
   /// The kernel writes a newline in a name as `\012` and nothing else that way, so a backslash stays one.
-  private static func unescaped(_ name: ArraySlice<UInt8>) -> [UInt8] {
+  private func unescaped(_ name: UnsafeBufferPointer<UInt8>) -> String {
     let escape = Array("\\012".utf8)
     var result: [UInt8] = []
-    result.reserveCapacity(name.count)
-    var rest = name
+    var rest = name[...]
     while let byte = rest.first {
-      if byte == escape[0], rest.starts(with: escape) {
-        result.append(UInt8(ascii: "\n"))
-        rest = rest.dropFirst(escape.count)
-      } else {
-        result.append(byte)
-        rest = rest.dropFirst()
-      }
+      let isEscape = byte == escape[0] && rest.starts(with: escape)
+      result.append(isEscape ? UInt8(ascii: "\n") : byte)
+      rest = rest.dropFirst(isEscape ? escape.count : 1)
     }
-    return result
+    return String(decoding: result, as: UTF8.self)
   }
 
-  private static func number(_ text: inout ArraySlice<UInt8>, radix: UInt64) -> UInt64? {
+  private mutating func hexadecimal() -> UInt64? {
     var value: UInt64 = 0
-    var digits = 0
-    while let byte = text.first, let digit = Character(UnicodeScalar(byte)).hexDigitValue, digit < radix {
-      let (product, overflow) = value.multipliedReportingOverflow(by: radix)
-      let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
+    let first = position
+    while position < bytes.count, let digit = Self.digit(bytes[position]) {
+      guard value >> 60 == 0 else { return nil }
+      value = value << 4 | digit
+      position += 1
+    }
+    return position == first ? nil : value
+  }
+
+  private static func digit(_ byte: UInt8) -> UInt64? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt64(byte - UInt8(ascii: "0"))
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): UInt64(byte - UInt8(ascii: "a") + 10)
+    default: nil
+    }
+  }
+
+  private mutating func decimal() -> UInt64? {
+    var value: UInt64 = 0
+    let first = position
+    while position < bytes.count, let digit = Self.digit(bytes[position]), digit < 10 {
+      let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = product.addingReportingOverflow(digit)
       guard !overflow, !carry else { return nil }
       value = sum
-      digits += 1
-      text.removeFirst()
+      position += 1
     }
-    return digits == 0 ? nil : value
+    return position == first ? nil : value
   }
 
-  private static func word(_ text: inout ArraySlice<UInt8>) -> ArraySlice<UInt8> {
-    let end = text.firstIndex(of: UInt8(ascii: " ")) ?? text.endIndex
-    defer { text = text[end...] }
-    return text[..<end]
+  private mutating func word() -> UnsafeBufferPointer<UInt8> {
+    let first = position
+    while position < bytes.count, bytes[position] != UInt8(ascii: " ") { position += 1 }
+    return UnsafeBufferPointer(rebasing: bytes[first..<position])
   }
 
-  private static func take(_ text: inout ArraySlice<UInt8>, _ character: Unicode.Scalar) -> Bool {
-    guard text.first == UInt8(ascii: character) else { return false }
-    text.removeFirst()
+  private mutating func take(_ character: Unicode.Scalar) -> Bool {
+    guard position < bytes.count, bytes[position] == UInt8(ascii: character) else { return false }
+    position += 1
     return true
   }
 }

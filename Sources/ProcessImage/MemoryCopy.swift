@@ -9,9 +9,13 @@ final class MemoryCopy {
     let copy: UnsafeMutableRawPointer
     /// Bytes from the start that were readable.
     let size: Int
+    /// Whether only what was touched was copied.
+    let isSparse: Bool
   }
 
   private var regions: [Region] = []
+  /// The parts of anonymous memory that were copied, in address order.
+  private var touched: [Range<Address>] = []
 
   /// - Throws: ``ProcessError/failed(_:code:)`` when memory runs out.
   init(of process: LiveProcess) throws {
@@ -26,9 +30,9 @@ final class MemoryCopy {
       let isSparse = mapping.inode == 0 && pagemap >= 0
       let copied =
         isSparse
-        ? Self.copyTouched(mapping, to: copy, pagemap: pagemap, memory: process.memory)
+        ? copyTouched(mapping, to: copy, pagemap: pagemap, memory: process.memory)
         : process.memory.read(mapping.start, into: UnsafeMutableRawBufferPointer(start: copy, count: size))
-      regions.append(Region(range: mapping.start..<mapping.end, copy: copy, size: copied))
+      regions.append(Region(range: mapping.start..<mapping.end, copy: copy, size: copied, isSparse: isSparse))
     }
   }
 
@@ -62,6 +66,20 @@ final class MemoryCopy {
     return done
   }
 
+  /// The parts of a range that may hold anything but zeros, as far as it is anonymous memory that was copied; of other memory all.
+  func touchedRanges(in range: Range<Address>) -> [Range<Address>] {
+    guard let region = firstRegion(endingAfter: range.lowerBound), regions[region].isSparse,
+      regions[region].range.lowerBound <= range.lowerBound, range.upperBound <= regions[region].range.upperBound
+    else { return [range] }
+    var low = 0
+    var high = touched.count
+    while low < high {
+      let middle = (low + high) / 2
+      if touched[middle].upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+    }
+    return touched[low...].prefix { $0.lowerBound < range.upperBound }.map { $0.clamped(to: range) }
+  }
+
   private func firstRegion(endingAfter address: Address) -> Int? {
     var low = 0
     var high = regions.count
@@ -74,7 +92,7 @@ final class MemoryCopy {
 
   /// Copies the pages that are present or swapped out (bits 63 and 62 of their word in /proc/PID/pagemap). Returns the mapping's
   /// size, or the bytes before the first page that could not be read.
-  private static func copyTouched(
+  private func copyTouched(
     _ mapping: Mapping, to copy: UnsafeMutableRawPointer, pagemap: Int32, memory: TargetMemory
   ) -> Int {
     let pageSize = TargetMemory.pageSize
@@ -101,6 +119,8 @@ final class MemoryCopy {
         let size = (index - first) * Int(pageSize)
         let target = UnsafeMutableRawBufferPointer(start: copy + offset, count: size)
         let done = memory.read(mapping.start + UInt64(offset), into: target)
+        // What could not be read counts as touched: it is not zero.
+        touched.append(mapping.start + UInt64(offset)..<(done < size ? mapping.end : mapping.start + UInt64(offset + size)))
         if done < size { return offset + done }
       }
       page += count

@@ -10,16 +10,25 @@ enum ProcessCheck {
     let process = status.number("Tgid").map(Int32.init(truncatingIfNeeded:)) ?? identifier
     if process == getpid() { throw .isMallowItself(process) }
     if let tracer = tracer(of: status) { throw .alreadyTraced(process, tracer: tracer.process, tracerName: tracer.name) }
+    let living = try existingProcess(process).livingThread
+    if let header = ProcFiles.read("/proc/\(living)/exe", limit: 5), header.count > 4, header[4] == 1 {
+      throw .is32Bit(process)
+    }
+    return process
+  }
+
+  /// The process that `identifier` names, by its id or a thread's, and a living thread of it.
+  /// - Throws: the ``ProcessError`` that says why it has no memory to look at.
+  static func existingProcess(_ identifier: Int32) throws(ProcessError) -> (id: Int32, livingThread: Int32) {
+    guard identifier > 0, let status = ProcessStatus(identifier) else { throw .noSuchProcess(identifier) }
+    let process = status.number("Tgid").map(Int32.init(truncatingIfNeeded:)) ?? identifier
     // A main thread that has ended while others live on looks like a zombie too.
     let living = ProcFiles.threads(of: process).first { ProcessStatus($0).map { !"ZX".contains($0.state) } ?? false }
     guard let living else { throw ProcessStatus(process) == nil ? .noSuchProcess(process) : .isZombie(process) }
     if ProcessStatus(living)?["VmSize"] == nil, ProcFiles.link("/proc/\(living)/exe") == nil, errno == ENOENT {
       throw .isKernelThread(process)
     }
-    if let header = ProcFiles.read("/proc/\(living)/exe", limit: 5), header.count > 4, header[4] == 1 {
-      throw .is32Bit(process)
-    }
-    return process
+    return (process, living)
   }
 
   /// Why PTRACE_SEIZE was refused with `code`.

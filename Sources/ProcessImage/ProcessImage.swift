@@ -21,10 +21,14 @@ public protocol ProcessImage: AnyObject {
   /// The parts of a range of anonymous memory that were ever touched, in address order: the rest holds zeros.
   /// All of it where that is not known.
   func touchedRanges(in range: Range<Address>) -> [Range<Address>]
+
+  /// Words that the kernel holds for the target. None where that can't be asked, as of a core file.
+  var kernelHeldWords: [KernelHeldWord] { get }
 }
 
 extension ProcessImage {
   public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { [range] }
+  public var kernelHeldWords: [KernelHeldWord] { [] }
 }
 
 /// A thread as it was stopped.

@@ -20,6 +20,7 @@ public final class Snapshot: ProcessImage {
   public let executable: String
   public let mappings: [Mapping]
   public let threads: [ThreadState]
+  public private(set) var kernelHeldWords: [KernelHeldWord] = []
   /// How it was taken.
   public let method: Method
   /// Why the target was not forked, to complete "because …"; empty where it was.
@@ -27,6 +28,8 @@ public final class Snapshot: ProcessImage {
   /// How long the target stood still: from the stop of its first thread to the release of the last.
   public let pauseMilliseconds: Double
 
+  /// The threads with all their registers.
+  let stoppedThreads: [StoppedThread]
   private var source: Source
 
   private lazy var touched: TouchedPages? = if case .fork(let child) = source { TouchedPages(thread: child.thread) } else { nil }
@@ -44,13 +47,19 @@ public final class Snapshot: ProcessImage {
     // What can be found before the stop is not searched for during it.
     let memory = TargetMemory(thread: checked)
     let gadgets = Gadgets.find(in: MapsParser.parse(ProcFiles.read("/proc/\(checked)/maps") ?? []), memory: memory)
-    return try Snapshot(of: try LiveProcess(checked: checked), gadgets: gadgets)
+    let kernelHeld = KernelHeldWord.all(of: checked)
+    let snapshot = try Snapshot(of: try LiveProcess(checked: checked), gadgets: gadgets)
+    // What the kernel held at the stop it held before or holds after: asking during it would prolong it.
+    snapshot.kernelHeldWords = Array(Set(kernelHeld + KernelHeldWord.all(of: checked)))
+    return snapshot
   }
 
   /// Takes a snapshot of a stopped process and lets the process run on (``LiveProcess/detach()``).
   /// - Throws: ``ProcessError``.
   public static func take(of process: LiveProcess) throws -> Snapshot {
-    try Snapshot(of: process, gadgets: nil)
+    let snapshot = try Snapshot(of: process, gadgets: nil)
+    snapshot.kernelHeldWords = process.kernelHeldWords
+    return snapshot
   }
 
   /// Takes a snapshot without forking.
@@ -84,6 +93,7 @@ public final class Snapshot: ProcessImage {
     (processID, executable, mappings, threads) = (
       process.processID, process.executable, process.mappings, process.threads
     )
+    stoppedThreads = process.stopper.threads
     method = .fork
     copyReason = ""
     source = .fork(child)
@@ -99,6 +109,7 @@ public final class Snapshot: ProcessImage {
     (processID, executable, mappings, threads) = (
       process.processID, process.executable, process.mappings, process.threads
     )
+    stoppedThreads = process.stopper.threads
     method = .copy
     copyReason = reason
     source = .copy(copy, live: process.memory)
@@ -129,7 +140,30 @@ public final class Snapshot: ProcessImage {
     }
   }
 
-  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] { touched?.ranges(in: range) ?? [range] }
+  public func touchedRanges(in range: Range<Address>) -> [Range<Address>] {
+    if case .copy(let copy, _) = source { return copy.touchedRanges(in: range) }
+    return touched?.ranges(in: range) ?? [range]
+  }
+
+  /// The parts of a file's private mapping that were written to; all of it where that can't be told.
+  func privateRanges(in range: Range<Address>) -> [Range<Address>] {
+    guard let thread = sourceThread else { return [range] }
+    let pagemap = open("/proc/\(thread)/pagemap", O_RDONLY | O_CLOEXEC)
+    defer { if pagemap >= 0 { Glibc.close(pagemap) } }
+    return PrivatePages.ranges(in: range, pagemap: pagemap)
+  }
+
+  /// The bytes of `/proc/PID/auxv`; empty where they can't be read.
+  var auxiliaryVector: [UInt8] { sourceThread.flatMap { ProcFiles.read("/proc/\($0)/auxv") } ?? [] }
+
+  /// The process that memory is read from.
+  private var sourceThread: Int32? {
+    switch source {
+    case .fork(let child): child.thread
+    case .copy(_, let live): live.thread
+    case .closed: nil
+    }
+  }
 
   /// Kills a snapshot's process and collects it.
   static func end(_ child: Tracee) {

@@ -24,16 +24,20 @@ struct StoppedThread {
     name = ProcFiles.threadName(tracee.thread)
   }
 
-  var state: ThreadState {
-    let r = registers
+  var state: ThreadState { ThreadState(threadID: tracee.thread, name: name, registers: registers, extended: extended) }
+}
+
+extension ThreadState {
+  /// - Parameter extended: the XSAVE area, or only the FXSAVE area that it begins with.
+  init(threadID: Int32, name: String, registers r: user_regs_struct, extended: [UInt8]) {
     var words = [
       r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.rsp, r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip,
       r.eflags, r.orig_rax, r.fs_base, r.gs_base,
     ]
     words += Self.vectorWords(extended)
-    return ThreadState(
-      threadID: tracee.thread, name: name, stackPointer: Address(r.rsp), programCounter: Address(r.rip),
-      threadPointer: Address(r.fs_base), registerWords: words)
+    self.init(
+      threadID: threadID, name: name, stackPointer: Address(r.rsp), programCounter: Address(r.rip), threadPointer: Address(r.fs_base),
+      registerWords: words)
   }
 
   /// The words of an XSAVE area that are not zero: the x87 and XMM registers, and past the header (bytes 512 ..< 576) the upper

@@ -104,6 +104,7 @@ struct LeaksDocument: Encodable {
   var groups: [GroupPart]
   var suppressed: CountPart
   var scanned: ScannedPart
+  var alsoFollowed: DisguisePart
   var pause: PausePart?
   var conclusion: [String]
   var diagnoses: [DiagnosisPart]
@@ -115,6 +116,7 @@ struct LeaksDocument: Encodable {
     groups = summary.leaks.groups.map { GroupPart($0) }
     suppressed = CountPart(summary.leaks.suppressed)
     scanned = ScannedPart(summary.leaks)
+    alsoFollowed = DisguisePart(summary.leaks.disguises)
     pause = summary.pauseMilliseconds.map { PausePart(milliseconds: rounded($0)) }
     conclusion = Analyses.conclusion(for: summary.leaks, target: summary.target, profile: summary.profile)
     diagnoses = summary.diagnoses.map { DiagnosisPart($0) }

@@ -3,6 +3,7 @@
 import Analyses
 import FoundationEssentials
 import Heaps
+import Symbols
 
 /// JSON reports (RFC 8259): one object, its keys sorted. Addresses are strings such as `"0x7f00"`, sizes plain bytes.
 public enum JSONReport {
@@ -15,7 +16,11 @@ public enum JSONReport {
 
   public static func leaks(_ summary: LeaksSummary) throws -> String { try encode(LeaksDocument(summary)) }
 
-  private static func encode(_ document: some Encodable) throws -> String {
+  public static func layout(_ summary: LayoutSummary) throws -> String { try LayoutJSON(summary: summary).string() }
+
+  public static func layout(_ file: FileLayout, of header: ELFFile) throws -> String { try encode(FileLayoutDocument(file, header)) }
+
+  static func encode(_ document: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
     return try String(decoding: encoder.encode(document), as: UTF8.self) + "\n"

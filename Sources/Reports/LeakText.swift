@@ -39,8 +39,13 @@ struct LeakText {
     let blank = String(repeating: " ", count: Self.indent)
     var lines: [String] = []
     for entry in shown {
-      let title = entry.title.printable.shortened(style.width - Self.indent)
-      lines.append(style.paint(byteText(entry.bytes).aligned(Self.indent - 2), .bad) + "  " + title)
+      // A ring is read step by step; other names are told apart by their beginnings and ends.
+      let room = style.width - Self.indent
+      let title = entry.title.contains(" → ") ? entry.title.printable.wrapped(room) : [entry.title.printable]
+      for (number, line) in title.enumerated() {
+        let bytes = number == 0 ? byteText(entry.bytes).aligned(Self.indent - 2) + "  " : blank
+        lines.append(style.paint(bytes, .bad) + line.shortened(room))
+      }
       for (label, frames) in entry.stacks.prefix(Self.stackLimit) {
         if let label { lines.append(blank + label.printable.shortened(style.width - Self.indent - 1) + ":") }
         for frame in frames.shown(frameLimit) { lines.append(blank + "  " + layout.line(frame)) }

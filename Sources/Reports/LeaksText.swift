@@ -18,6 +18,7 @@ struct LeaksText {
     let pause = summary.pauseMilliseconds.map { "; the process stood still for \(durationText($0 / 1000))" } ?? ""
     lines.append(
       style.section("Scanned", "\(byteText(report.scannedBytes)) in \(durationText(report.scannedMilliseconds / 1000))\(pause)"))
+    if let also = report.disguises.text { lines += style.section("", "Also followed: \(also)".wrapped(style.width - 9)) }
     lines.append("")
     lines += style.remarks(summary.diagnoses, further: summary.furtherDiagnoses, summary.notes)
     lines += style.conclusion(conclusion(for: report, target: target, profile: summary.profile))

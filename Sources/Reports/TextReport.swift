@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Analyses
 import Heaps
+import Symbols
 
 /// Text reports. Each ends in a newline.
 public enum TextReport {
@@ -24,6 +25,17 @@ public enum TextReport {
   /// - Parameter limit: how many groups to list.
   public static func leaks(_ summary: LeaksSummary, style: Style = Style(), limit: Int = 20) -> String {
     LeaksText(summary: summary, style: style, limit: limit).lines.joinedLines()
+  }
+
+  /// The picture of an address space.
+  /// - Parameter showsAll: whether each region has a line of its own.
+  public static func layout(_ summary: LayoutSummary, style: Style = Style(), showsAll: Bool = false) -> String {
+    LayoutText(summary: summary, style: style, showsAll: showsAll).string
+  }
+
+  /// What the loader will map of a file.
+  public static func layout(_ file: FileLayout, of header: ELFFile, style: Style = Style()) -> String {
+    FileLayoutText(layout: file, header: header, style: style).lines.joinedLines()
   }
 
   private static let screen = 40

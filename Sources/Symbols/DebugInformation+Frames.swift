@@ -88,7 +88,7 @@ extension DebugInformation {
     return (String(cString: path), line)
   }
 
-  private func unsigned(_ attribute: Int, of entry: inout Dwarf_Die) -> UInt64? {
+  func unsigned(_ attribute: Int, of entry: inout Dwarf_Die) -> UInt64? {
     var value = Dwarf_Attribute()
     var result: Dwarf_Word = 0
     guard dwarf_attr(&entry, UInt32(attribute), &value) != nil, dwarf_formudata(&value, &result) == 0

@@ -54,11 +54,15 @@ final class DebugInformation {
 
   /// The file that the debug information is in; kept, since libdw reads from it.
   private let file: ObjectFile
-  private let dwarf: OpaquePointer
+  let dwarf: OpaquePointer
   /// The file with the code, whose segments tell live addresses from those of functions that the linker dropped.
   private let code: ObjectFile
   private(set) var units: [Unit] = []
   private lazy var unitRanges = findUnits()
+  /// Definitions of C++ classes by their name, found at the first look-up.
+  private(set) lazy var classes = findClasses()
+  /// Variables that live as long as the program or a thread.
+  lazy var variables = findVariables()
   /// Names by the address of their entry in memory.
   var names: [UnsafeMutableRawPointer: FunctionName] = [:]
 

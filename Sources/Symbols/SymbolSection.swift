@@ -26,7 +26,7 @@ struct SymbolSection {
     symbols.loadUnaligned(fromByteOffset: Int(index) * MemoryLayout<Elf64_Sym>.stride, as: Elf64_Sym.self)
   }
 
-  private func bytes(_ index: UInt32) -> UnsafePointer<CChar>? {
+  func bytes(_ index: UInt32) -> UnsafePointer<CChar>? {
     UnsafePointer(elf_strptr(elf, strings, Int(self[index].st_name)))
   }
 
@@ -75,6 +75,8 @@ extension Elf64_Sym {
   var isFunction: Bool { type == STT_FUNC || type == STT_GNU_IFUNC }
   /// A variable, but not a thread-local one: those have offsets for addresses.
   var isData: Bool { type == STT_OBJECT }
+  /// A thread-local variable, whose value is an offset in its module's thread-local memory.
+  var isThreadLocal: Bool { type == STT_TLS }
   var isLabel: Bool { type == STT_NOTYPE }
   var isLocal: Bool { Int32(st_info >> 4) == STB_LOCAL }
 }

@@ -16,10 +16,13 @@ final class SymbolTable {
   struct Match {
     var name: String
     var start: UInt64
+    /// 0 for labels of assembly code.
+    var size: UInt64
+    var isFunction: Bool
   }
 
   private let file: ObjectFile
-  private let section: SymbolSection?
+  let section: SymbolSection?
   private lazy var entries = sortedEntries()
 
   /// `file`'s full symbol table, else that of its debug file, else what it exports.
@@ -53,7 +56,7 @@ final class SymbolTable {
       }
     }
     guard let found = best ?? label, let name = section.name(found.index) else { return nil }
-    return Match(name: name, start: found.address)
+    return Match(name: name, start: found.address, size: UInt64(found.size), isFunction: section[found.index].isFunction)
   }
 
   private func firstIndex(above address: UInt64) -> Int {

@@ -7,11 +7,15 @@ extension TypeNames {
   /// The class whose vtable has its address point at `address`: after the offset to the top, which is 0 for the whole
   /// object, and the address of the type_info.
   func cplusplusType(vtable address: Address) -> Finding? {
-    guard let mapping = image.mapping(containing: address), !mapping.isExecutable,
-      symbolizer.module(containing: address) != nil, image.load(address - 16, as: UInt64.self) == 0,
-      let name = className(bySymbol: address) ?? (mapping.isWritable ? nil : className(byTypeInformation: address))
-    else { return nil }
+    guard let name = className(ofVtable: address) else { return nil }
     return .type(TypeName(name: unwrapSharedPointer(name), language: .cplusplus), minimumSize: 8)
+  }
+
+  func className(ofVtable address: Address) -> String? {
+    guard let mapping = image.mapping(containing: address), !mapping.isExecutable,
+      symbolizer.module(containing: address) != nil, image.load(address - 16, as: UInt64.self) == 0
+    else { return nil }
+    return className(bySymbol: address) ?? (mapping.isWritable ? nil : className(byTypeInformation: address))
   }
 
   private func className(bySymbol address: Address) -> String? {

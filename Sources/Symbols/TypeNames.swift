@@ -34,10 +34,29 @@ public final class TypeNames {
   let image: any ProcessImage
   let symbolizer: Symbolizer
   private var cache: [Address: Finding?] = [:]
+  var fieldCache: [Address: [Field]] = [:]
 
   public init(image: any ProcessImage, symbolizer: Symbolizer) {
     self.image = image
     self.symbolizer = symbolizer
+  }
+
+  /// What a block's first word tells of its type.
+  public enum FirstWord: Sendable {
+    case none
+    /// A type, and the fewest bytes that a block of it has.
+    case type(TypeName, minimumSize: UInt64)
+    /// The block itself holds its type: ask for that block's.
+    case perBlock
+  }
+
+  /// What `word` tells as the first of a block.
+  public func firstWord(_ word: UInt64) -> FirstWord {
+    switch finding(word) {
+    case .type(let name, let minimumSize): .type(name, minimumSize: minimumSize)
+    case .errorBox: .perBlock
+    case nil: .none
+    }
   }
 
   /// The type of the block at `address`, or nil where its first word doesn't tell.
@@ -49,21 +68,22 @@ public final class TypeNames {
 
   /// The same, for callers that have read the block's first word already.
   public func typeName(ofBlockAt address: Address, size: UInt64, firstWord: UInt64) -> TypeName? {
-    let pointer = Address(firstWord)
-    guard size >= 8, firstWord & 7 == 0, firstWord >= 4096 else { return nil }
-    let finding: Finding?
-    if let known = cache[pointer] {
-      finding = known
-    } else {
-      // Most first words are no pointers at all; remembering those would fill memory.
-      guard image.mapping(containing: pointer) != nil else { return nil }
-      finding = swiftType(metadata: pointer) ?? cplusplusType(vtable: pointer)
-      cache[pointer] = .some(finding)
-    }
-    switch finding {
+    guard size >= 8 else { return nil }
+    switch finding(firstWord) {
     case .type(let name, let minimumSize): return size >= minimumSize ? name : nil
     case .errorBox: return size >= 40 ? swiftError(address) : nil
     case nil: return nil
     }
+  }
+
+  private func finding(_ firstWord: UInt64) -> Finding? {
+    let pointer = Address(firstWord)
+    guard firstWord & 7 == 0, firstWord >= 4096 else { return nil }
+    if let known = cache[pointer] { return known }
+    // Most first words are no pointers at all; remembering those would fill memory.
+    guard image.mapping(containing: pointer) != nil else { return nil }
+    let finding = swiftType(metadata: pointer) ?? cplusplusType(vtable: pointer)
+    cache[pointer] = .some(finding)
+    return finding
   }
 }

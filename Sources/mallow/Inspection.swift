@@ -63,4 +63,7 @@ extension Inspection: StackSymbolizing {
 
 extension Inspection: TypeNaming {
   func typeName(at address: Address, size: UInt64) -> String? { types.typeName(ofBlockAt: address, size: size)?.name }
+  func fieldName(at address: Address, size: UInt64, offset: UInt64) -> String? {
+    types.fieldName(ofBlockAt: address, size: size, at: offset)
+  }
 }

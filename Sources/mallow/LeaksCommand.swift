@@ -9,15 +9,15 @@ import Reports
 struct LeaksCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "leaks",
-    abstract: "Lists memory of a running process that nothing in it can reach any more.",
+    abstract: "Lists memory of a process, running or in a core file, that nothing in it can reach any more.",
     discussion: """
       The process runs on Mallow's allocator or on glibc's own malloc. It is stopped only while a copy of it is forked, a few milliseconds for \
       each 100 MiB, and runs on while the copy is searched. Exit codes: 0 done, 1 leaks were found and --fail-on leaks was \
-      given, 2 the process could not be examined.
+      given, 2 the target could not be examined.
       """)
 
-  @Argument(help: "The process id.")
-  var target: Int32
+  @Argument(help: "The process id, or the path of a core file.")
+  var target: TargetArgument
 
   @Option(help: ArgumentHelp("Exit with 1 where this is found: leaks.", valueName: "what"))
   var failOn: FailOn?
@@ -30,21 +30,17 @@ struct LeaksCommand: ParsableCommand {
   func run() throws {
     let suppressions = try Suppressions(file: suppressions)
     let terminal = Terminal(STDERR_FILENO)
-    let summary = try terminal.showing("Searching process \(target) for leaks") {
-      let snapshot = try Snapshot.take(of: target)
-      defer { snapshot.close() }
-      let inspection = try Inspection(snapshot)
+    let summary = try terminal.showing("Searching \(target) for leaks") {
+      let opened = try target.open()
+      defer { opened.close() }
+      let inspection = try Inspection(opened.image)
       if let failure = inspection.missingHeap { throw failure }
       let leaks = inspection.leaks(suppressions: suppressions)
-      guard snapshot.isIntact else {
-        throw Failure("The copy of process \(target) was killed while it was searched, perhaps for want of memory; try again.")
-      }
+      try opened.checkIntact()
       return LeaksSummary(
-        target: Target(processID: target, executable: snapshot.executable, allocator: inspection.heap.allocator),
-        leaks: leaks, profile: inspection.heap.profile,
-        pauseMilliseconds: snapshot.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
-        furtherDiagnoses: inspection.heap.furtherDiagnoses,
-        notes: snapshot.method == .copy ? ["The process stood still while it was copied, since it could not be forked because \(snapshot.copyReason)."] : [])
+        target: opened.target(inspection.heap.allocator), leaks: leaks, profile: inspection.heap.profile,
+        pauseMilliseconds: opened.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
+        furtherDiagnoses: inspection.heap.furtherDiagnoses, notes: opened.notes)
     }
     try report.write(
       to: STDOUT_FILENO, text: { TextReport.leaks(summary, style: $0) }, json: { try JSONReport.leaks(summary) })

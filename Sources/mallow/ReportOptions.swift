@@ -83,6 +83,19 @@ struct Terminal {
     return try body()
   }
 
+  /// Shows on a terminal how far something has come while `body`, which says so, runs.
+  func showing<R>(_ activity: String, _ body: ((Double) -> Void) throws -> R) rethrows -> R {
+    guard isTerminal else { return try body { _ in } }
+    var shown = -1
+    defer { put("\r\u{1B}[K") }
+    return try body { part in
+      let percent = Int(part * 100)
+      guard percent != shown else { return }
+      shown = percent
+      put("\r\(activity)… \(percent)%")
+    }
+  }
+
   private func put(_ text: String) {
     _ = text.utf8CString.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count - 1) }
   }

@@ -59,6 +59,11 @@ enum {
   MALLOW_CLONE_PARENT_SETTID = 0x100000,
 
   MALLOW_PR_GET_CHILD_SUBREAPER = 37,
+
+  // Of fcntl.h and unistd.h, which want _GNU_SOURCE for them.
+  MALLOW_O_TMPFILE = 020000000 | O_DIRECTORY,
+  MALLOW_SEEK_DATA = 3,
+  MALLOW_SEEK_HOLE = 4,
 };
 
 /// ptrace(2), which is variadic. Returns -1 and sets `errno` on failure.
@@ -91,6 +96,30 @@ static inline long mallow_scan_pages(int pagemap, uint64_t start, uint64_t end, 
   };
   return ioctl(pagemap, _IOWR('f', 16, struct mallow_scan_arguments), &arguments);
 }
+
+// What PAGEMAP_SCAN tells of a page (linux/fs.h).
+enum {
+  MALLOW_PAGE_FILE = 1 << 2,     // of a file or of shared memory; else private and anonymous
+  MALLOW_PAGE_PRESENT = 1 << 3,
+  MALLOW_PAGE_SWAPPED = 1 << 4,
+  MALLOW_PAGE_ZERO = 1 << 5,     // the kernel's page of zeros
+  MALLOW_PAGE_HUGE = 1 << 6,
+  MALLOW_PAGE_GUARD = 1 << 8,    // MADV_GUARD_INSTALL, Linux 6.15
+};
+
+/// The state of the pages in a range that are present or swapped out, at most `pages` of them: PAGEMAP_SCAN with the categories that
+/// `wanted` asks for. Returns the number of regions, or -1 with `errno`.
+static inline long mallow_scan_page_states(int pagemap, uint64_t start, uint64_t end, struct mallow_page_region *regions,
+                                           uint64_t capacity, uint64_t pages, uint64_t wanted) {
+  struct mallow_scan_arguments arguments = {
+    .size = sizeof arguments, .start = start, .end = end, .vector = (uint64_t)regions, .vector_length = capacity, .max_pages = pages,
+    .category_anyof_mask = MALLOW_PAGE_PRESENT | MALLOW_PAGE_SWAPPED, .return_mask = wanted,
+  };
+  return ioctl(pagemap, _IOWR('f', 16, struct mallow_scan_arguments), &arguments);
+}
+
+/// A file in memory (memfd_create(2)), close-on-exec, or -1.
+static inline int mallow_memfd_create(const char *name) { return (int)syscall(SYS_memfd_create, name, 1UL); }
 
 /// A descriptor of a process (pidfd_open(2)), close-on-exec, or -1.
 static inline int mallow_pidfd_open(pid_t process) { return (int)syscall(SYS_pidfd_open, (long)process, 0L); }

@@ -1,0 +1,124 @@
+// The lines of a picture of an address space: neighbours that belong together become one.
+// SPDX-License-Identifier: Apache-2.0
+import Analyses
+import ProcessImage
+
+/// A line: one region, or several that are shown as one.
+struct LayoutRow {
+  var start, end: Address
+  /// Nil where the regions of the line differ in it.
+  var permissions: Permissions?
+  var counts: PageCounts
+  var label: String
+  /// How many regions it stands for.
+  var regions = 1
+  /// Bytes between them.
+  var gaps: UInt64 = 0
+  /// What its regions have in common, where others like them may join.
+  var group: Group?
+  /// The kinds in it, in address order.
+  var kinds: [AddressSpace.Kind]
+
+  enum Group: Hashable {
+    case module(String)
+    /// Regions that look the same.
+    case kind(AddressSpace.Kind, String)
+    /// Memory without a name, accessible or not.
+    case anonymous
+    /// A thread's stack and the guard below it.
+    case thread(Int32)
+  }
+}
+
+extension LayoutRow {
+  /// Anonymous memory may have gaps of so many bytes and still be shown as one.
+  private static let smallGap: UInt64 = 64 << 10
+
+  /// - Parameter folds: whether neighbours of one module, and others that belong together, become one line.
+  static func rows(_ space: AddressSpace, folds: Bool) -> [LayoutRow] {
+    var rows: [LayoutRow] = []
+    for region in space.regions {
+      let group = folds ? Self.group(of: region) : nil
+      if let group, let last = rows.last, last.group == group, Self.areNeighbours(last, region, group) {
+        rows[rows.count - 1].append(region)
+      } else {
+        rows.append(
+          LayoutRow(
+            start: region.start, end: region.end, permissions: region.permissions, counts: region.counts, label: Self.label(of: region),
+            group: group, kinds: [region.kind]))
+      }
+    }
+    if folds { for index in rows.indices where rows[index].regions > 1 { rows[index].relabel() } }
+    return rows
+  }
+
+  private mutating func append(_ region: AddressSpace.Region) {
+    if permissions != region.permissions { permissions = nil }
+    gaps += region.start - end
+    counts += region.counts
+    end = region.end
+    regions += 1
+    if !kinds.contains(region.kind) { kinds.append(region.kind) }
+    if case .thread = group {
+      // The stack says more than its guard.
+      let guardSize = region.start - start
+      label = Self.label(of: region) + (guardSize > 0 ? ", guard \(Self.sizeText(guardSize))" : "")
+      permissions = region.permissions
+    }
+  }
+
+  private mutating func relabel() {
+    switch group {
+    case .module(let path): label = Self.fileName(path) + " " + kinds.map(\.rawValue).joined(separator: " ")
+    case .kind: label += " × \(numberText(regions))"
+    case .anonymous:
+      label = (kinds == [.reserved] ? "reserved" : "anonymous") + " × \(numberText(regions))" + (gaps > 0 ? ", gaps \(Self.sizeText(gaps))" : "")
+    case .thread, nil: break
+    }
+  }
+
+  private static func areNeighbours(_ row: LayoutRow, _ region: AddressSpace.Region, _ group: Group) -> Bool {
+    switch group {
+    case .anonymous: region.start - row.end <= smallGap
+    case .thread: region.start == row.end && row.kinds == [.guardPages] && region.kind == .threadStack
+    case .module, .kind: region.start == row.end
+    }
+  }
+
+  private static func group(of region: AddressSpace.Region) -> Group? {
+    if let module = region.module { return .module(module) }
+    switch region.kind {
+    case .threadStack, .guardPages: return region.threadID.map { .thread($0) }
+    case .anonymous where region.name.isEmpty, .reserved where region.name.isEmpty: return .anonymous
+    case .heap, .file, .shared, .anonymous, .reserved, .vvar: return .kind(region.kind, region.name)
+    default: return nil
+    }
+  }
+
+  /// What a region is, in words.
+  static func label(of region: AddressSpace.Region) -> String {
+    switch region.kind {
+    case .text, .rodata, .data, .bss: "\(fileName(region.name)) \(region.kind.rawValue)"
+    case .heap: region.name == "[heap]" ? "heap (brk)" : "heap: \(region.name)"
+    case .stack: region.usedDepth.map { "main stack, \(sizeText($0)) used" } ?? "main stack"
+    case .threadStack: "stack of \(region.name)" + (region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
+    case .guardPages: "guard of \(region.name)"
+    case .arguments, .environment, .vdso, .vvar, .vsyscall: region.kind.rawValue
+    case .auxv: "auxiliary vector"
+    case .file, .shared: region.name.isEmpty ? region.kind.rawValue : "\(region.kind.rawValue) \(fileName(region.name))"
+    case .anonymous: region.name.isEmpty ? "anonymous" : "anonymous \(region.name)"
+    case .reserved: region.name.isEmpty ? "reserved" : "reserved \(fileName(region.module ?? region.name))"
+    }
+  }
+
+  private static func fileName(_ path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return path }
+    return String(path[path.index(after: slash)...])
+  }
+
+  static func sizeText(_ size: UInt64) -> String {
+    var text = ByteText()
+    text.appendSize(size, width: 0)
+    return text.string
+  }
+}
