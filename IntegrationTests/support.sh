@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 set -u -o pipefail
-ulimit -c 0
+ulimit -Sc 0
 export LC_ALL=C
 
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -108,6 +108,12 @@ static void blocked_break(void) {
   mixed(20000, 1000);
 }
 
+/* Overwrites what calls have left on the stack. */
+__attribute__((noinline)) static void scrub(void) {
+  volatile char room[64 << 10];
+  for (size_t i = 0; i < sizeof room; i++) room[i] = 0;
+}
+
 static pthread_barrier_t barrier;
 static size_t thread_largest = 2000;
 static int thread_blocks = 3000;
@@ -119,6 +125,7 @@ static void *thread(void *argument) {
   int *mine = mmap(NULL, sizeof(int) * thread_blocks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   for (int i = 0; i < thread_blocks; i++) mine[i] = allocate(1 + random_below(thread_largest));
   for (int i = 0; i < thread_blocks; i += 2) release(mine[i]);
+  scrub();
   pthread_barrier_wait(&barrier);
   /* Every other thread ends. */
   if ((uintptr_t)argument % 2)
@@ -155,12 +162,6 @@ static const struct {
 };
 
 static void mixed_case(void) { mixed(20000, 5000); }
-
-/* Overwrites what calls have left on the stack. */
-__attribute__((noinline)) static void scrub(void) {
-  volatile char room[64 << 10];
-  for (size_t i = 0; i < sizeof room; i++) room[i] = 0;
-}
 
 int main(int argc, char **argv) {
   if (argc < 2) {

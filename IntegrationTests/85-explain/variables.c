@@ -1,6 +1,9 @@
 // A variable of each storage class; prints where each is and waits.
 // SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +34,10 @@ static pthread_barrier_t barrier;
 
 static void *work(void *argument) {
   long workerLocal[4] = {1, 2, 3, (long)argument};
-  printf("workerLocal %p\nworkerThreadLocal %p\n", (void *)&workerLocal[2], (void *)&threadLocal);
+  void *library = dlopen("./plugin.so", RTLD_NOW);
+  long *(*plugin)(void) = library ? (long *(*)(void))dlsym(library, "plugin") : 0;
+  printf("workerLocal %p\nworkerThreadLocal %p\npluginThreadLocal %p\n", (void *)&workerLocal[2], (void *)&threadLocal,
+         plugin ? (void *)plugin() : 0);
   pthread_barrier_wait(&barrier);
   pause();
   return (void *)workerLocal[2];
@@ -46,6 +52,8 @@ static void serve(int parameter) {
   puts(local.name);
 }
 
+static void handle(int signal) { serve(signal); }
+
 int main(int argc, char **argv, char **environment) {
   pthread_t thread;
   pthread_barrier_init(&barrier, 0, 2);
@@ -57,8 +65,9 @@ int main(int argc, char **argv, char **environment) {
     session->next = sessions;
     sessions = session;
   }
-  void *freed = malloc(3000);
-  printf("freed %p\n", freed);
+  long mainLocal[3] = {argc, 2, 3};
+  char *freed = malloc(3000), *cached = malloc(100), *behind = malloc(100);
+  printf("freed %p\ncached %p\nmainLocal %p\n", (void *)(freed + 100), (void *)(cached + 50), (void *)&mainLocal[1]);
   void *mapping = mmap(0, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   memset(mapping, 1, 4096);
   printf("global %p\nfileStatic %p\nconstant %p\nzeroInitialised %p\n", (void *)&global.ports[1], (void *)&fileStatic, (void *)&constant,
@@ -69,7 +78,9 @@ int main(int argc, char **argv, char **environment) {
     if (!strncmp(*variable, "EXPLAIN=", 8)) printf("environment %p\n", (void *)*variable);
   printf("function %p\n", (void *)main);
   free(freed);
+  free(cached);
   count();
-  serve(argc);
-  return 0;
+  signal(SIGUSR1, handle);
+  raise(SIGUSR1);
+  return (int)mainLocal[1] + *behind;
 }

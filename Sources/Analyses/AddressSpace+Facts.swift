@@ -5,7 +5,7 @@ import ProcessImage
 /// What a part of the address space is. Labels may overlap.
 struct AddressSpaceLabel {
   /// A higher one hides a lower one.
-  enum Rank: Int { case module, stack, allocator, startup }
+  enum Rank: Int { case heap, module, stack, allocator, startup }
 
   var range: Range<Address>
   var rank: Rank
@@ -127,7 +127,7 @@ extension AddressSpaceFacts {
     }
     if let heapStart, let heap = mappings.first(where: { $0.name == "[heap]" && $0.contains(heapStart) }), heap.start < heapStart {
       // The kernel merges the heap with a program's zeros below it.
-      labels.append(AddressSpaceLabel(range: heapStart..<heap.end, rank: .allocator, kind: .heap, name: heap.name))
+      labels.append(AddressSpaceLabel(range: heapStart..<heap.end, rank: .heap, kind: .heap, name: heap.name))
     }
     if let vdso = auxiliaryVector?.vdso, let mapping = mapping(containing: vdso), mapping.name.isEmpty {
       add(mapping.start..<mapping.end, .vdso, "[vdso]")

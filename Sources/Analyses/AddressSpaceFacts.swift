@@ -53,17 +53,27 @@ public struct AddressSpaceFacts: Sendable {
   }
 
   /// The facts that an image holds itself, where its memory is read.
-  /// - Parameter vector: `/proc/PID/auxv`, or a core file's `NT_AUXV` note.
-  public init(_ image: any ProcessImage, residency: Residency? = nil, auxiliaryVector vector: AuxiliaryVector? = nil) {
+  /// - Parameters:
+  ///   - vector: `/proc/PID/auxv`, or a core file's `NT_AUXV` note.
+  ///   - readFile: reads the first bytes of a mapping's file, where the image does not hold them.
+  public init(
+    _ image: any ProcessImage, residency: Residency? = nil, auxiliaryVector vector: AuxiliaryVector? = nil,
+    readFile: (Mapping) -> [UInt8]? = { _ in nil }
+  ) {
     self.init(mappings: image.mappings, residency: residency)
-    modules = LoadedModule.find(in: mappings, read: { image.read($0, into: $1) })
+    modules = LoadedModule.find(in: mappings, read: { image.read($0, into: $1) }, readFile: readFile)
     auxiliaryVector = vector
-    if let vector { initialStack = InitialStack(vector, mappings: mappings, read: { image.read($0, into: $1) }) }
-    threads = image.threads.map { Thread(threadID: $0.threadID, name: $0.name, stackPointer: $0.stackPointer) }
+    if let vector {
+      initialStack = InitialStack(
+        vector, mappings: mappings, touched: { image.touchedRanges(in: $0) }, read: { image.read($0, into: $1) })
+    }
+    threads = image.threads.map {
+      Thread(threadID: $0.threadID, name: $0.name, stackPointer: $0.stackPointer == Address(0) ? nil : $0.stackPointer)
+    }
     findStackBlocks(threadPointers: image.threads.map(\.threadPointer), read: { image.read($0, into: $1) })
   }
 
-  /// Takes over what /proc tells of a process: names and stacks of threads, the heap's start, and the strings on the main stack.
+  /// Takes over what /proc tells of a process: where the heap starts, and the strings on the main stack.
   public mutating func add(_ facts: ProcessFacts) {
     heapStart = facts.heapStart
     if auxiliaryVector == nil { auxiliaryVector = facts.auxiliaryVector }

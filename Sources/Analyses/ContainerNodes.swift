@@ -28,7 +28,7 @@ struct ContainerNodes {
       if first & 0xffff_ffff <= 1, size >= 40 {
         if isTree(address, ranks, &isTreeNode) { labels.set(tree, for: block) }
       } else if size >= 24, first & 7 == 0, !isListMember.contains(ranks.rank(of: heap.number(of: block)) ?? 0) {
-        for member in ring(from: block, size, ranks, &isListMember) { labels.set(list, for: member) }
+        for member in ring(from: block, ranks, &isListMember) { labels.set(list, for: member) }
       }
     }
   }
@@ -78,7 +78,7 @@ struct ContainerNodes {
 
   /// A node: next, previous. The ring of them closes in the container, which has the count behind its own pair. Members are
   /// marked, so that each ring is followed once.
-  private func ring(from block: BlockIndex, _ size: UInt64, _ ranks: Ranks, _ isMember: inout BitSet) -> [BlockIndex] {
+  private func ring(from block: BlockIndex, _ ranks: Ranks, _ isMember: inout BitSet) -> [BlockIndex] {
     let start = heap.address(of: block)
     guard let next = mirror.word(start), let previous = mirror.word(start + 8), next != start.rawValue, previous & 7 == 0,
       mirror.word(Address(next) + 8) == start.rawValue, mirror.word(Address(previous)) == start.rawValue
@@ -87,9 +87,7 @@ struct ContainerNodes {
     var container: Address?
     var current = start
     repeat {
-      if let found = heap.block(containing: current), heap.address(of: found) == current, heap.usableSize(of: found) == size,
-        let rank = ranks.rank(of: heap.number(of: found))
-      {
+      if let found = heap.block(containing: current), heap.address(of: found) == current, let rank = ranks.rank(of: heap.number(of: found)) {
         // A ring that does not come back to its start would be walked for ever.
         guard isMember.insert(rank) else { return [] }
         members.append(found)

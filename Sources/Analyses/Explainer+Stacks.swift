@@ -46,11 +46,12 @@ extension Explainer {
   /// Which argument, environment string or entry of the auxiliary vector an address lies in.
   func startPart(at address: Address) -> Place.StartPart? {
     guard let start else { return nil }
-    for (strings, label) in [(start.arguments, { "argv[\($0)]" }), (start.environment, { "envp[\($0)]" })] as [([Address], (Int) -> String)] {
-      for (index, string) in strings.enumerated() where string <= address && address - string < 1 << 20 {
-        guard let text = mirror.string(string, limit: 1 << 20), address - string <= UInt64(text.utf8.count) else { continue }
-        return Place.StartPart(label: label(index), value: text, offset: address - string)
-      }
+    if let (index, text) = string(at: address, of: start.arguments) {
+      return Place.StartPart(label: "argv[\(index)]", value: text, offset: address - start.arguments[index])
+    }
+    if let (index, text) = string(at: address, of: start.environment) {
+      let name = String(text.prefix { $0 != "=" })
+      return Place.StartPart(label: name, value: text, offset: address - start.environment[index], isVariable: true)
     }
     if start.executableName.contains(address) {
       return Place.StartPart(
@@ -71,6 +72,16 @@ extension Explainer {
       let entry = pair > address ? pair - 16 : pair
       let type = mirror.word(entry) ?? 0
       return word(address - entry < 8 ? "type of \(Self.auxiliaryName(type))" : Self.auxiliaryName(type))
+    }
+    return nil
+  }
+
+  /// The string, of those that begin at the given addresses, that an address lies in, its zero byte included.
+  private func string(at address: Address, of strings: [Address]) -> (index: Int, text: String)? {
+    for (index, string) in strings.enumerated() where string <= address && address - string < 1 << 20 {
+      let bytes = mirror.bytes(string, count: 1 << 20)
+      let text = bytes.prefix { $0 != 0 }
+      if address - string <= UInt64(text.count) { return (index, String(decoding: text, as: UTF8.self)) }
     }
     return nil
   }

@@ -38,15 +38,18 @@ public struct Explainer {
   /// - Parameter findsHolders: searches for what keeps a live block alive, which reads all of the heap in the worst case.
   public func explain(_ address: Address, target: Target, findsHolders: Bool = true) -> Explanation {
     var result = Explanation(target: target, place: place(address))
-    result.contents = mirror.bytes(address, count: 64)
+    // Not from the mirror, which takes the kernel's own pages for untouched ones.
+    result.contents = mirror.image.bytes(address, count: 64)
     if let index = heap.heap.block(containing: address) {
       let block = heap.heap.describe(index)
-      result.place.kind = "heap"
+      // The loader allocates thread-local memory of libraries that were loaded later, and a program may allocate stacks.
+      if result.place.kind != "thread-local" { result.place.kind = "heap" }
       result.block = Explanation.HeapBlock(
         block: block, type: block.state == .live ? types?.typeName(at: block.start, size: block.size) : nil,
         stack: block.stack.flatMap { heap.stacks[$0] }.flatMap { stackSymbolizer?.frames($0.frames) }, isBehind: address >= block.end,
         keptBy: block.state == .live && findsHolders ? holders(of: index) : nil)
     }
+    if result.place.kind == "heap" { (result.diagnoses, result.furtherDiagnoses) = (heap.diagnoses, heap.furtherDiagnoses) }
     if result.place.region == nil, result.place.kind == "unmapped" {
       let (below, above) = space.neighbours(of: address)
       result.below = below.map { Explanation.Neighbour(region: $0, distance: address - $0.end + 1) }

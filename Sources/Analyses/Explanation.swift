@@ -46,6 +46,8 @@ public struct Place: Sendable {
     public var value: String
     /// Bytes from its start to the address.
     public var offset: UInt64
+    /// Whether it is an environment variable.
+    public var isVariable = false
   }
 
   public var address: Address
@@ -63,7 +65,7 @@ public struct Place: Sendable {
   public var stackPart: StackPart?
   public var start: StartPart?
 
-  init(address: Address, kind: String) {
+  public init(address: Address, kind: String) {
     self.address = address
     self.kind = kind
   }
@@ -114,8 +116,17 @@ public struct Explanation: Sendable {
   public var block: HeapBlock?
   /// The readable bytes at the address, at most 64.
   public var contents: [UInt8] = []
+  /// What is wrong with the heap, for addresses in it.
+  public var diagnoses: [Diagnosis] = []
+  /// Diagnoses beyond those.
+  public var furtherDiagnoses = 0
   public var below: Neighbour?
   public var above: Neighbour?
   /// What could not be found out, and why: one sentence each.
   public var notes: [String] = []
+
+  public init(target: Target, place: Place) {
+    self.target = target
+    self.place = place
+  }
 }

@@ -58,14 +58,17 @@ public struct HeapCensus: Hashable, Sendable {
       let size = blocks.usableSize(of: block)
       if !table.count(blocks.address(of: block), size) { untyped.insert(blocks.number(of: block)) }
     }
+    (live, free) = (BlockCount(), BlockCount())
     for (size, isLive, count) in blocks.sizeCounts {
-      if isLive { sizes[size, default: SizeClass(size: size)].live += count } else { sizes[size, default: SizeClass(size: size)].free += count }
+      let counted = BlockCount(blocks: count, bytes: size &* UInt64(count))
+      if isLive { live += counted } else { free += counted }
+      sizes[size, default: SizeClass(size: size)].live += isLive ? count : 0
+      sizes[size]!.free += isLive ? 0 : count
     }
     var labels = BlockLabels(blocks, untyped: untyped)
     if traits.isCPlusPlus { ContainerNodes(blocks, untyped).label(&labels) }
-    HolderSearch(heap, table: table, untyped: untyped, types: types, roots: roots, traits: traits).label(&labels)
-    live = heap.statistics.live
-    free = heap.statistics.free
+    var holders = HolderSearch(heap, table: table, types: types, roots: roots, traits: traits)
+    holders.label(&labels)
     classes = sizes.values.sorted { $0.size < $1.size }
     let counts = table.counts + labels.counts
     self.types = counts.sorted { ($1.count.bytes, $0.name) < ($0.count.bytes, $1.name) }

@@ -22,7 +22,7 @@ struct HolderSearch {
   private static let largestStructure: UInt64 = 1024
 
   init(
-    _ heap: TargetHeap, table: FirstWordTable, untyped: BitSet, types: any TypeNaming, roots: any RootNaming, traits: ProgramTraits
+    _ heap: TargetHeap, table: FirstWordTable, types: any TypeNaming, roots: any RootNaming, traits: ProgramTraits
   ) {
     heapRanges = heap.heapRanges
     pointers = StartPointers(

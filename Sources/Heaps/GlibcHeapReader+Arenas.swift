@@ -56,51 +56,53 @@ extension GlibcHeapReader {
 
   /// The main arena that has an empty bin at `bin`, and the arenas that it leads to.
   private mutating func ring(withBin bin: UInt64) -> [ArenaRecord]? {
-    for index in 0..<GlibcLayout.binCount where bin > index * 16 {
-      let bins = bin - index * 16
-      guard hasBins(bins) else { continue }
-      for before in GlibcLayout.startsBeforeBins where bins > before {
-        if let ring = ring(from: bins, before: before) { return ring }
+    // Sixteen bytes off, all bins but one would look right too: a ring that comes back to its first arena is preferred.
+    for mayBeDamaged in [false, true] {
+      for index in 0..<GlibcLayout.binCount where bin > index * 16 {
+        let bins = bin - index * 16
+        guard wrongBins(bins) <= (mayBeDamaged ? 0 : Self.binsInMotion) else { continue }
+        for before in GlibcLayout.startsBeforeBins where bins > before {
+          if let ring = ring(from: bins, before: before, mayBeDamaged: mayBeDamaged) { return ring }
+        }
       }
     }
     return nil
   }
 
-  /// Whether 127 bins start at `bins`. One of them may be in motion where a thread was stopped inside malloc.
-  private func hasBins(_ bins: UInt64) -> Bool {
+  /// Bins that contradict themselves while a thread is stopped inside malloc.
+  private static let binsInMotion = 1
+
+  /// How many of the 127 bins that would start at `bins` are none; not all are counted.
+  private func wrongBins(_ bins: UInt64) -> Int {
     var wrong = 0
-    for index in 0..<GlibcLayout.binCount where !isBin(bins + index * 16) {
+    for index in 0..<GlibcLayout.binCount where !isBin(bins &+ index * 16) {
       wrong += 1
-      if wrong > 1 { return false }
+      if wrong > Self.binsInMotion { break }
     }
-    return true
+    return wrong
   }
 
   private func isBin(_ bin: UInt64) -> Bool {
-    guard let first = word(bin), let last = word(bin + 8) else { return false }
-    let own = bin - 16
+    guard let first = word(bin), let last = word(bin &+ 8) else { return false }
+    let own = bin &- 16
     if first == own { return last == own }
     return word(first &+ 24) == own && word(last &+ 16) == own
   }
 
-  /// Follows the arenas from the main one back to itself.
-  private mutating func ring(from mainBins: UInt64, before: UInt64) -> [ArenaRecord]? {
+  /// Follows the arenas from the main one back to itself; nil where that fails.
+  private mutating func ring(from mainBins: UInt64, before: UInt64, mayBeDamaged: Bool) -> [ArenaRecord]? {
     let main = mainBins - before
     var arenas: [ArenaRecord] = []
     var state = main
     var loop = LoopDetector()
     repeat {
       let bins = state &+ before
-      guard state & 7 == 0, let next = word(bins &+ GlibcLayout.nextAfterBins), let top = word(bins &- GlibcLayout.topBeforeBins),
-        let memory = word(bins &+ GlibcLayout.systemMemoryAfterBins), hasBins(bins)
+      guard state & 7 == 0, !loop.isRepeated(state), let next = word(bins &+ GlibcLayout.nextAfterBins),
+        let top = word(bins &- GlibcLayout.topBeforeBins), let memory = word(bins &+ GlibcLayout.systemMemoryAfterBins),
+        wrongBins(bins) <= Self.binsInMotion
       else {
-        // Without the way back to the first it is no main arena, or its ring is damaged.
-        if arenas.isEmpty || next(mainBins) == 0 { return nil }
-        log.note(.arena, Address(state), "the arena at \(Address(state)) can't be read: those after it are left out")
-        return arenas
-      }
-      if loop.isRepeated(state) {
-        log.note(.arena, Address(state), "the ring of arenas comes back to \(Address(state)) and not to the first one: it is damaged")
+        guard mayBeDamaged, !arenas.isEmpty else { return nil }
+        log.note(.arena, Address(state), "the ring of arenas leads to \(Address(state)), which is none: those after it are left out")
         return arenas
       }
       arenas.append(ArenaRecord(state: state, bins: bins, isMain: arenas.isEmpty, top: top, systemMemory: memory))
@@ -108,6 +110,4 @@ extension GlibcHeapReader {
     } while state != main
     return arenas
   }
-
-  private func next(_ bins: UInt64) -> UInt64 { word(bins + GlibcLayout.nextAfterBins) ?? 0 }
 }

@@ -55,8 +55,8 @@ extension GlibcHeapReader {
       case .limit:
         ranges.append(from..<limit)
       case .fencepost(let end):
-        ranges.append(from..<end + 2 * GlibcLayout.fencepost)
-        start = isBelow ? firstChunk(from: end + 2 * GlibcLayout.fencepost, top) : nil
+        ranges.append(from..<self.end(ofFenceposts: end))
+        start = isBelow ? firstChunk(from: self.end(ofFenceposts: end), top) : nil
       case .damaged(let end):
         log.note(.chunk, Address(end), "the chunk at \(Address(end)) is damaged: what follows is searched for the next one")
         ranges.append(from..<end)
@@ -116,11 +116,11 @@ extension GlibcHeapReader {
     while position < limit {
       guard var size = chunkSize(header), size <= end - position else { return .damaged(position) }
       if size == GlibcLayout.fencepost { return .fencepost(position) }
+      let isCut = size > limit - position
       size = min(size, limit - position)
       let next = position + size
-      let nextHeader = next < limit || next == top.lowerBound ? word(next + 8) : GlibcLayout.previousInUse
-      guard let nextHeader else { return .damaged(position) }
-      let isLive = nextHeader & GlibcLayout.previousInUse != 0
+      guard let nextHeader = word(next + 8) ?? (next == limit ? GlibcLayout.previousInUse : nil) else { return .damaged(position) }
+      let isLive = isCut || nextHeader & GlibcLayout.previousInUse != 0
       if !isLive, word(next) != size {
         log.note(.chunk, Address(position), "the free chunk at \(Address(position)) ends in another size than its own: memory before or in it was overwritten")
       }

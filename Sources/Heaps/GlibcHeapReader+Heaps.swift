@@ -53,26 +53,19 @@ extension GlibcHeapReader {
   /// The stretches of the main arena that were mapped: each starts on a page, all but the one with the top end in fenceposts.
   mutating func readMappedStretches(_ arena: ArenaRecord, _ top: Range<UInt64>, known: [Range<UInt64>]) -> [Range<UInt64>] {
     var ranges: [Range<UInt64>] = []
-    if !known.contains(where: { $0.contains(top.lowerBound) }), let mapping = mirror.mapping(containing: Address(top.lowerBound)) {
-      var start = mapping.start.rawValue
-      while start < top.lowerBound {
-        if isStretch(start, top.lowerBound) {
-          _ = walk(start, to: top.lowerBound, top)
-          ranges.append(start..<top.upperBound)
-          break
+    var missing = arena.systemMemory &- known.reduce(0) { $0 &+ ($1.upperBound - $1.lowerBound) }
+    let gaps = anonymousGaps(known.map { Address($0.lowerBound)..<Address($0.upperBound) }.merged())
+    for gap in gaps {
+      var start = gap.lowerBound
+      while start < gap.upperBound, missing >= Self.smallestStretch, missing <= arena.systemMemory {
+        guard let (limit, end) = stretch(start, gap.upperBound, top) else {
+          start += 4096
+          continue
         }
-        start += 4096
-      }
-    }
-    var missing = arena.systemMemory &- (known + ranges).reduce(0) { $0 &+ ($1.upperBound - $1.lowerBound) }
-    for mapping in mirror.mappings where missing >= Self.smallestStretch && missing <= arena.systemMemory {
-      guard mapping.isAnonymousMemory, !(known + ranges).contains(where: { mapping.contains(Address($0.lowerBound)) }) else { continue }
-      for start in stride(from: mapping.start.rawValue, to: mapping.end.rawValue, by: 4096) {
-        guard let end = stretchEnd(start, mapping.end.rawValue) else { break }
-        _ = walk(start, to: end, start..<end)
-        ranges.append(start..<end + 2 * GlibcLayout.fencepost)
-        missing &-= end + 2 * GlibcLayout.fencepost - start
-        break
+        _ = walk(start, to: limit, limit == top.lowerBound ? top : start..<limit)
+        ranges.append(start..<end)
+        missing &-= end - start
+        start = (end + 4095) & ~4095
       }
     }
     return ranges
@@ -81,25 +74,27 @@ extension GlibcHeapReader {
   /// The least that is mapped for the main arena at once, less what the fenceposts' rounding takes.
   private static let smallestStretch: UInt64 = 4096
 
-  private func isStretch(_ start: UInt64, _ limit: UInt64) -> Bool {
-    var position = start
-    while position < limit {
-      guard let header = word(position + 8), position > start || header & GlibcLayout.previousInUse != 0,
-        let size = chunkSize(header), size >= GlibcLayout.smallestChunk, size <= limit - position
-      else { return false }
-      position += size
+  /// Where the fenceposts at `position` end: two, or three where the top that they replaced was too small to be freed.
+  func end(ofFenceposts position: UInt64) -> UInt64 {
+    var end = position
+    while end < position + 3 * GlibcLayout.fencepost, word(end + 8).flatMap(chunkSize) == GlibcLayout.fencepost {
+      end += GlibcLayout.fencepost
     }
-    return true
+    return max(end, position + GlibcLayout.fencepost)
   }
 
-  /// Where the fenceposts of the stretch at `start` lie: the last 32 bytes of a page.
-  private func stretchEnd(_ start: UInt64, _ limit: UInt64) -> UInt64? {
+  /// The end of the blocks and of the whole stretch that starts at `start`: it is ended by the top, or by fenceposts in the last
+  /// 32 bytes of a page.
+  private func stretch(_ start: UInt64, _ limit: UInt64, _ top: Range<UInt64>) -> (limit: UInt64, end: UInt64)? {
     var position = start
     while position < limit {
-      guard let header = word(position + 8), let size = chunkSize(header), size <= limit - position else { return nil }
+      if position == top.lowerBound && position > start { return (position, top.upperBound) }
+      guard let header = word(position + 8), position > start || header & GlibcLayout.previousInUse != 0,
+        let size = chunkSize(header), size <= limit - position
+      else { return nil }
       if size == GlibcLayout.fencepost {
-        let isLast = word(position + GlibcLayout.fencepost + 8) == GlibcLayout.fencepost | GlibcLayout.previousInUse
-        return position > start && isLast && (position + 2 * GlibcLayout.fencepost) % 4096 == 0 ? position : nil
+        let end = end(ofFenceposts: position)
+        return position > start && end - position > size && end % 4096 == 0 ? (position, end) : nil
       }
       position += size
     }

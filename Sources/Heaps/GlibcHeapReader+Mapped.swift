@@ -39,7 +39,7 @@ extension GlibcHeapReader {
   }
 
   /// Anonymous memory that is not known to be something else, in address order.
-  private func anonymousGaps(_ known: [Range<Address>]) -> [Range<UInt64>] {
+  func anonymousGaps(_ known: [Range<Address>]) -> [Range<UInt64>] {
     var result: [Range<UInt64>] = []
     for mapping in mirror.mappings where mapping.isAnonymousMemory {
       var start = mapping.start
@@ -63,46 +63,40 @@ extension GlibcHeapReader {
     return result
   }
 
-  /// The block whose mapping begins at the page `start`. One that was asked for with an alignment lies further up in it.
+  /// The block whose mapping begins at the page `start`, by the header there. A block that was asked for with an alignment lies
+  /// further up, behind a header that says how much of the mapping lies before it, and the header at the start is a remnant.
   private func chunk(at start: UInt64) -> MappedChunk? {
-    if let found = chunk(header: start, mapping: start) { return found }
-    for shift in 6..<36 as Range<UInt64> {
+    guard word(start) == 0, let end = end(header: start), mirror.isMapped(start, end - start) else { return nil }
+    for shift in 6..<47 as Range<UInt64> {
       let alignment = UInt64(1) << shift
       let block = (start + 2 * GlibcLayout.headerSize + alignment - 1) & ~(alignment - 1)
-      if let found = chunk(header: block - GlibcLayout.headerSize, mapping: start) { return found }
+      let header = block - GlibcLayout.headerSize
+      if header >= end { break }
+      if word(header) == header - start, self.end(header: header) == end { return MappedChunk(start: start, block: block, end: end) }
     }
-    return nil
+    return MappedChunk(start: start, block: start + GlibcLayout.headerSize, end: end)
   }
 
-  /// The header's first word says how much of the mapping lies before it, its second how much from it on.
-  private func chunk(header: UInt64, mapping: UInt64) -> MappedChunk? {
-    guard word(header) == header - mapping, let size = word(header + 8), size & GlibcLayout.flags == GlibcLayout.isMapped else { return nil }
-    let end = header &+ size &- GlibcLayout.isMapped
-    guard end > header, end % 4096 == 0, mirror.isMapped(mapping, end - mapping) else { return nil }
-    return MappedChunk(start: mapping, block: header + GlibcLayout.headerSize, end: end)
+  private func end(header: UInt64) -> UInt64? {
+    guard let size = word(header + 8), size & GlibcLayout.flags == GlibcLayout.isMapped else { return nil }
+    let (end, overflow) = header.addingReportingOverflow(size - GlibcLayout.isMapped)
+    return !overflow && end % 4096 == 0 && end > header + GlibcLayout.headerSize ? end : nil
   }
 
-  /// Looks at every page for a header at its start, or in its last 16 bytes as alignments of a page and more have it.
+  /// Looks at every page for a header at its start.
   private func scan(_ gaps: [Range<UInt64>]) -> [MappedChunk] {
     var result: [MappedChunk] = []
     for gap in gaps {
       var candidates: [UInt64] = []
       mirror.stream(Address(gap.lowerBound)..<Address(gap.upperBound)) { start, bytes in
-        for offset in stride(from: 0, to: bytes.count - 4095, by: 4096) {
-          if bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self) & 7 == 2
-            || bytes.loadUnaligned(fromByteOffset: offset + 4088, as: UInt64.self) & 7 == 2
-            || (6..<12).contains(where: { bytes.loadUnaligned(fromByteOffset: offset + 1 << $0 - 8, as: UInt64.self) & 7 == 2 })
-          {
-            candidates.append(start.rawValue + UInt64(offset))
-          }
+        for offset in stride(from: 0, to: bytes.count - 15, by: 4096) {
+          let size = bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self)
+          if size % 4096 == GlibcLayout.isMapped { candidates.append(start.rawValue + UInt64(offset)) }
         }
       }
       var end = gap.lowerBound
       for page in candidates where page >= end {
-        let aligned = page + 4096 - GlibcLayout.headerSize
-        let before = word(aligned) ?? 0
-        let found = chunk(at: page) ?? (before <= aligned - end ? chunk(header: aligned, mapping: aligned - before) : nil)
-        guard let found, found.start % 4096 == 0, found.start >= end else { continue }
+        guard let found = chunk(at: page) else { continue }
         result.append(found)
         end = found.end
       }

@@ -4,26 +4,28 @@ import CLinux
 
 /// The auxiliary vector: pairs of words, the first of which names what the second is. The words of a 32-bit program have four bytes.
 public struct AuxiliaryVector: Hashable, Sendable {
-  /// As it lies in memory, up to and including the pair of zeros that ends it.
-  public let bytes: [UInt8]
   /// Bytes in a word: 8 or 4.
   public let wordSize: Int
-  private let values: [UInt64: UInt64]
+  /// By their `AT_` numbers.
+  public let values: [UInt64: UInt64]
 
-  /// - Parameter bytes: the contents of `/proc/PID/auxv`, or of a core file's `NT_AUXV` note. Nil where they are no such vector.
+  public init(values: [UInt64: UInt64], wordSize: Int = 8) {
+    self.values = values
+    self.wordSize = wordSize
+  }
+
+  /// - Parameter bytes: the contents of `/proc/PID/auxv`. Nil where they are no such vector.
   public init?(_ bytes: [UInt8]) {
     // The size of a program header (AT_PHENT) differs between the classes.
     for (wordSize, headerSize) in [(8, UInt64(MemoryLayout<Elf64_Phdr>.size)), (4, UInt64(MemoryLayout<Elf32_Phdr>.size))] {
       var values: [UInt64: UInt64] = [:]
-      var offset = 0
-      while offset + 2 * wordSize <= bytes.count {
+      for offset in stride(from: 0, to: bytes.count - 2 * wordSize + 1, by: 2 * wordSize) {
         let type = Self.word(bytes, offset, wordSize)
-        offset += 2 * wordSize
         if type == UInt64(AT_NULL) { break }
-        values[type] = Self.word(bytes, offset - wordSize, wordSize)
+        values[type] = Self.word(bytes, offset + wordSize, wordSize)
       }
       if values[UInt64(AT_PHENT)] == headerSize {
-        (self.bytes, self.wordSize, self.values) = (Array(bytes[..<offset]), wordSize, values)
+        self.init(values: values, wordSize: wordSize)
         return
       }
     }

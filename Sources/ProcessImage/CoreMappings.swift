@@ -46,7 +46,7 @@ struct CoreMappings {
     result.fileOffset = file.fileOffset + (piece.range.lowerBound - file.range.lowerBound)
     result.name = file.name
     result.isDeleted = file.isDeleted
-    let found = memory.fileNumbers[file.name].map { memory.mappedFiles[$0] } ?? nil
+    let found = memory.fileNumbers[file.id].map { memory.mappedFiles[$0] } ?? nil
     // The core does not say; all that counts is that it is a file.
     result.inode = found?.inode ?? .max
     if segment == nil { result.isExecutable = found?.isExecutable(at: result.fileOffset) ?? false }

@@ -31,9 +31,9 @@ struct CoreMemory {
   private(set) var pieces: [Piece] = []
   private(set) var extents: [Extent] = []
   private(set) var mappedFiles: [MappedFile] = []
-  private(set) var fileNumbers: [String: Int] = [:]
+  private(set) var fileNumbers: [CoreNotes.FileID: Int] = [:]
   /// Files that memory had to be read from and could not be.
-  private(set) var unusable: [String: (problem: MappedFile.Problem, bytes: UInt64)] = [:]
+  private(set) var unusable: [CoreNotes.FileID: (problem: MappedFile.Problem, bytes: UInt64)] = [:]
 
   private let core: FileContents
   private let notes: CoreNotes
@@ -90,7 +90,7 @@ struct CoreMemory {
   private func fileStarts() -> [String: UInt64] {
     var result: [String: UInt64] = [:]
     for piece in pieces {
-      guard let file = piece.file, let segment = piece.segment, file.fileOffset == 0, file.range.lowerBound == piece.range.lowerBound,
+      guard let file = piece.file, !file.isDeleted, let segment = piece.segment, file.fileOffset == 0, file.range.lowerBound == piece.range.lowerBound,
         result[file.name] == nil
       else { continue }
       let offset = piece.range.lowerBound - segment.range.lowerBound
@@ -116,8 +116,12 @@ struct CoreMemory {
     guard !rest.isEmpty else { return }
     guard let file = piece.file else { return append(rest, piece.segment?.isReadable == true ? .zero : .missing) }
     guard piece.segment?.isReadable ?? true else { return append(rest, .missing) }
+    if !notes.maps.isEmpty, file.isDeleted || notes.fileStates[file.name] == nil {
+      // Mallow leaves nothing else out of files that can't be found again.
+      return append(rest, CorePlan.isSpecial(file.name) ? .missing : .zero)
+    }
     guard let number = number(of: file, starts) else {
-      unusable[file.name]?.bytes += rest.upperBound - rest.lowerBound
+      unusable[file.id]?.bytes += rest.upperBound - rest.lowerBound
       return append(rest, .missing)
     }
     let offset = file.fileOffset + (rest.lowerBound - file.range.lowerBound)
@@ -132,17 +136,17 @@ struct CoreMemory {
   }
 
   private mutating func number(of file: CoreNotes.FileRange, _ starts: [String: UInt64]) -> Int? {
-    if let number = fileNumbers[file.name] { return number }
-    if unusable[file.name] != nil { return nil }
+    if let number = fileNumbers[file.id] { return number }
+    if unusable[file.id] != nil { return nil }
     do throws(MappedFile.Problem) {
       if file.isDeleted { throw .isDeleted }
       var evidence = MappedFile.Evidence(state: notes.fileStates[file.name], coreModified: coreModified)
       if let start = starts[file.name] { evidence.start = core.bytes(at: start, count: 4096) }
       mappedFiles.append(try MappedFile(file.name, evidence: evidence, staysOpen: mappedFiles.count < Self.openFileLimit))
-      fileNumbers[file.name] = mappedFiles.count - 1
+      fileNumbers[file.id] = mappedFiles.count - 1
       return mappedFiles.count - 1
     } catch {
-      unusable[file.name] = (error, 0)
+      unusable[file.id] = (error, 0)
       return nil
     }
   }

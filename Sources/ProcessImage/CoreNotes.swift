@@ -10,6 +10,14 @@ struct CoreNotes {
     var fileOffset: UInt64
     var name: String
     var isDeleted: Bool
+
+    var id: FileID { FileID(name: name, isDeleted: isDeleted) }
+  }
+
+  /// A file that was deleted is another than the one that has its name now.
+  struct FileID: Hashable {
+    var name: String
+    var isDeleted: Bool
   }
 
   /// A thread as it stood.

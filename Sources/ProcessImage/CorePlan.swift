@@ -34,8 +34,11 @@ struct CorePlan {
     for (index, mapping) in snapshot.mappings.enumerated() {
       let parts: [Range<Address>]
       var gap = Self.longestHole
-      if !mapping.isReadable || Self.isSpecial(mapping) {
+      if !mapping.isReadable || Self.isSpecial(mapping.name) {
         parts = []
+      } else if mapping.name == "[vdso]" {
+        // The kernel's pages, which the page table does not list as the process's.
+        parts = [mapping.start..<mapping.end]
       } else if mapping.inode == 0 {
         parts = snapshot.touchedRanges(in: mapping.start..<mapping.end)
       } else {
@@ -46,7 +49,7 @@ struct CorePlan {
           usable[file] = state != nil
           files[mapping.name] = state ?? files[mapping.name]
         }
-        parts = usable[file] == true ? Self.changedParts(mapping, snapshot) : [mapping.start..<mapping.end]
+        parts = usable[file] == true ? Self.changedParts(mapping, snapshot) : snapshot.storedRanges(of: mapping)
         gap = Self.longestUnchangedPart
       }
       for segment in Self.split(mapping, at: parts, longestGap: gap, number: index) {
@@ -58,8 +61,7 @@ struct CorePlan {
   }
 
   /// Memory of the kernel or of devices, which can't be read or must not be.
-  private static func isSpecial(_ mapping: Mapping) -> Bool {
-    let name = mapping.name
+  static func isSpecial(_ name: String) -> Bool {
     if name.hasPrefix("/dev/") { return !name.hasPrefix("/dev/zero") && !name.hasPrefix("/dev/shm/") }
     return name.hasPrefix("[vvar") || name == "[vsyscall]" || name.hasPrefix("anon_inode:")
   }

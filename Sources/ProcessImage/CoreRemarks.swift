@@ -28,10 +28,10 @@ struct CoreRemarks {
     }
   }
 
-  mutating func add(unusable files: [String: (problem: MappedFile.Problem, bytes: UInt64)]) {
-    let lacking = files.filter { $0.value.bytes > 0 }.sorted { ($1.value.bytes, $0.key) < ($0.value.bytes, $1.key) }
+  mutating func add(unusable files: [CoreNotes.FileID: (problem: MappedFile.Problem, bytes: UInt64)]) {
+    let lacking = files.filter { $0.value.bytes > 0 }.sorted { ($1.value.bytes, $0.key.name) < ($0.value.bytes, $1.key.name) }
     guard !lacking.isEmpty else { return }
-    let shown = lacking.prefix(3).map { "\($0.key) (\(byteCount($0.value.bytes))) \($0.value.problem.rawValue)" }
+    let shown = lacking.prefix(3).map { "\($0.key.name) (\(byteCount($0.value.bytes))) \($0.value.problem.rawValue)" }
     let rest = lacking.count > 3 ? ", and so it is with \(lacking.count - 3) more" : ""
     sentences.append("Parts of mapped files that the core file leaves out can't be read: \(shown.joined(separator: ", "))\(rest).")
   }
@@ -51,7 +51,7 @@ struct CoreRemarks {
   private func byteCount(_ bytes: UInt64) -> String {
     if bytes < 1024 { return "\(bytes) bytes" }
     let units = ["KiB", "MiB", "GiB", "TiB"]
-    var tenths = bytes * 10 / 1024
+    var tenths = bytes / 1024 * 10 + bytes % 1024 * 10 / 1024
     var unit = 0
     while tenths >= 10240, unit < units.count - 1 {
       tenths /= 1024

@@ -86,7 +86,7 @@ enum Decompression {
         }
         written += UInt64(room.pos)
         if written > limit { return (written, true) }
-        if source.pos == source.size && room.pos < room.size { break }
+        if source.pos == source.size && (room.pos < room.size || !isFrameOpen) { break }
       }
     }
   }

@@ -1,5 +1,6 @@
 // What lies at the top of the main stack since the program's start.
 // SPDX-License-Identifier: Apache-2.0
+import CLinux
 
 /// The parts of the main stack that the kernel filled when the program started. From the top down: eight zero bytes, the executable's
 /// name, the environment's strings, the arguments' strings, the platform's name and random bytes, the auxiliary vector, the pointers to
@@ -29,28 +30,46 @@ public struct InitialStack: Hashable, Sendable {
   /// Strings and pointers together are at most a quarter of the stack's limit (execve(2)); more is not looked at.
   private static let sizeLimit = 8 << 20
 
-  /// Finds the parts by the auxiliary vector, whose bytes are looked for at the top of the stack.
-  public init(_ vector: AuxiliaryVector, mappings: [Mapping], read: (Address, UnsafeMutableRawBufferPointer) -> Int) {
+  /// Finds the parts by the auxiliary vector, which is looked for at the top of the stack.
+  /// - Parameters:
+  ///   - touched: gives the parts of a range that were ever used. The others are not read.
+  ///   - read: reads memory.
+  public init(
+    _ vector: AuxiliaryVector, mappings: [Mapping], touched: (Range<Address>) -> [Range<Address>] = { [$0] },
+    read: (Address, UnsafeMutableRawBufferPointer) -> Int
+  ) {
     self.init()
     guard let mark = vector.executableName ?? vector.randomBytes, let stack = mappings.first(where: { $0.contains(mark) }) else { return }
-    let size = min(Int(clamping: stack.size), Self.sizeLimit)
-    let start = stack.end - UInt64(size)
-    let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
-      count = read(start, UnsafeMutableRawBufferPointer(buffer))
+    // Mostly a small piece is enough.
+    for limit in [64 << 10, Self.sizeLimit] where pointers == nil {
+      let size = min(Int(clamping: stack.size), limit)
+      let start = stack.end - UInt64(size)
+      var bytes = [UInt8](repeating: 0, count: size)
+      bytes.withUnsafeMutableBytes { buffer in
+        // The kernel leaves a gap of random size, in which whole pages may be untouched.
+        for range in touched(start..<stack.end) {
+          let from = max(range.lowerBound, start)
+          guard from < range.upperBound, from < stack.end else { continue }
+          let count = min(range.upperBound, stack.end) - from
+          _ = read(from, UnsafeMutableRawBufferPointer(rebasing: buffer[Int(from - start)..<Int(from - start + count)]))
+        }
+      }
+      find(vector, below: vector.randomBytes ?? mark, in: StackBytes(start: start.rawValue, bytes: bytes, wordSize: vector.wordSize))
     }
-    let memory = StackBytes(start: start.rawValue, bytes: bytes, wordSize: vector.wordSize)
+  }
+
+  private mutating func find(_ vector: AuxiliaryVector, below mark: Address, in memory: StackBytes) {
     if let name = vector.executableName { executableName = memory.string(name.rawValue) }
     // It lies below the random bytes that one of its entries points to.
-    guard let found = memory.last(vector.bytes, below: (vector.randomBytes ?? mark).rawValue) else { return }
-    auxiliaryVector = Address(found)..<Address(found) + UInt64(vector.bytes.count)
-    guard let environment = memory.pointers(endingAt: found), let arguments = memory.pointers(endingAt: environment.lowerBound) else {
-      return
-    }
+    guard let found = memory.vector(vector, below: mark.rawValue) else { return }
+    auxiliaryVector = Address(found.lowerBound)..<Address(found.upperBound)
+    guard let environment = memory.pointers(endingAt: found.lowerBound), let arguments = memory.pointers(endingAt: environment.lowerBound)
+    else { return }
     let word = UInt64(vector.wordSize)
-    guard arguments.lowerBound >= start.rawValue + word else { return }
+    guard arguments.lowerBound >= memory.start + word else { return }
     let count = (arguments.upperBound - arguments.lowerBound) / word - 1
     guard memory.word(arguments.lowerBound - word) == count else { return }
-    pointers = Address(arguments.lowerBound - word)..<Address(found)
+    pointers = Address(arguments.lowerBound - word)..<Address(found.lowerBound)
     self.arguments = memory.strings(arguments)
     self.environment = memory.strings(environment)
   }
@@ -70,13 +89,19 @@ private struct StackBytes {
     }
   }
 
-  /// The last place of some bytes, in steps of a word.
-  func last(_ wanted: [UInt8], below limit: UInt64) -> UInt64? {
-    guard limit >= start, wanted.count <= bytes.count, !wanted.isEmpty else { return nil }
-    var offset = min(Int(clamping: limit - start), bytes.count - wanted.count) & ~(wordSize - 1)
-    while offset >= 0 {
-      if bytes[offset] == wanted[0], bytes[offset..<offset + wanted.count].elementsEqual(wanted) { return start + UInt64(offset) }
-      offset -= wordSize
+  /// The highest place of an auxiliary vector with these values: one of its pairs, and all pairs around it.
+  func vector(_ vector: AuxiliaryVector, below limit: UInt64) -> Range<UInt64>? {
+    guard limit >= start, let entry = vector.values.first(where: { $0.key == UInt64(AT_PHDR) }) else { return nil }
+    let size = UInt64(wordSize)
+    var address = (start + min(limit - start, UInt64(bytes.count))) & ~(size - 1)
+    while address >= start + size {
+      address -= size
+      guard word(address) == entry.key, word(address + size) == entry.value else { continue }
+      var first = address
+      while let type = word(first &- 2 * size), let value = vector.values[type], word(first - size) == value { first -= 2 * size }
+      var end = address
+      while let type = word(end), let value = vector.values[type], word(end + size) == value { end += 2 * size }
+      if word(end) == UInt64(AT_NULL) { return first..<end + 2 * size }
     }
     return nil
   }

@@ -85,12 +85,8 @@ public struct LoadedModule: Sendable {
 }
 
 extension ProcessFacts {
-  /// The modules that are loaded: from memory, or from their files where memory may not be read.
-  public func readModules(_ mappings: [Mapping]) -> [LoadedModule] {
-    LoadedModule.find(in: mappings, read: { readMemory($0, into: $1) }, readFile: { start(of: $0) })
-  }
-
-  private func start(of mapping: Mapping) -> [UInt8]? {
+  /// The first bytes of a mapping's file.
+  func readFile(of mapping: Mapping) -> [UInt8]? {
     let range = "\(String(mapping.start.rawValue, radix: 16))-\(String(mapping.end.rawValue, radix: 16))"
     for path in ["/proc/\(livingThread)/map_files/\(range)", "/proc/\(livingThread)/root\(mapping.name)", mapping.name] {
       // A device or a pipe may block or have effects when read.

@@ -35,12 +35,13 @@ public struct ProcessFacts: Sendable {
   /// - Throws: ``ProcessError`` where there is no such process, or it has no memory.
   public init(process identifier: Int32) throws(ProcessError) {
     let process = try ProcessCheck.existingProcess(identifier)
-    processID = process.id
+    let id = process.id
+    processID = id
     livingThread = process.livingThread
     executable = ProcFiles.executable(livingThread) ?? ""
     // A thread's name and where its stack is are two files each: of thousands of threads that takes a while.
-    threads = ProcFiles.threads(of: processID).map {
-      Thread(threadID: $0, name: ProcFiles.threadName($0), stackPointer: Self.stackPointer(process.id, $0))
+    threads = ProcFiles.threads(of: id).map {
+      Thread(threadID: $0, name: ProcFiles.threadName($0), stackPointer: Self.stackPointer(id, $0))
     }
     auxiliaryVector = ProcFiles.read("/proc/\(livingThread)/auxv").flatMap { AuxiliaryVector($0) }
     let fields = Self.statistics(livingThread)

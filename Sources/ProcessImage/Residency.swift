@@ -134,6 +134,18 @@ public struct Residency: Sendable {
     return index < runs.count && runs[index].start <= address && runs[index].state.contains(.resident)
   }
 
+  /// The pages around an address that can be read without a fault, and so without a change of what is resident; nil where its own can't.
+  public func faultFreeRange(around address: Address) -> Range<Address>? {
+    func isMapped(_ run: PageRun) -> Bool { !run.state.isDisjoint(with: [.resident, .zero]) }
+    let index = firstRun(endingAfter: address)
+    guard index < runs.count, runs[index].start <= address, isMapped(runs[index]) else { return nil }
+    var first = index
+    while first > 0, runs[first - 1].end == runs[first].start, isMapped(runs[first - 1]) { first -= 1 }
+    var last = index
+    while last + 1 < runs.count, runs[last + 1].start == runs[last].end, isMapped(runs[last + 1]) { last += 1 }
+    return runs[first].start..<runs[last].end
+  }
+
   /// The lowest address in a range whose page was touched, for instance the end of what a stack ever used.
   public func firstTouched(in range: Range<Address>) -> Address? {
     var index = firstRun(endingAfter: range.lowerBound)

@@ -153,6 +153,18 @@ public final class Snapshot: ProcessImage {
     return PrivatePages.ranges(in: range, pagemap: pagemap)
   }
 
+  /// The parts of a mapping that its file holds, which for shared anonymous memory are the pages that anyone has touched: reading the
+  /// others would make the kernel provide them. All of it where that can't be told.
+  func storedRanges(of mapping: Mapping) -> [Range<Address>] {
+    let all = [mapping.start..<mapping.end]
+    guard mapping.isShared, let thread = sourceThread else { return all }
+    let (start, end) = (String(mapping.start.rawValue, radix: 16), String(mapping.end.rawValue, radix: 16))
+    guard let file = FileContents(path: "/proc/\(thread)/map_files/\(start)-\(end)") else { return all }
+    return file.storedRanges(in: mapping.fileOffset..<mapping.fileOffset + mapping.size).map {
+      mapping.start + ($0.lowerBound - mapping.fileOffset)..<mapping.start + ($0.upperBound - mapping.fileOffset)
+    }
+  }
+
   /// The bytes of `/proc/PID/auxv`; empty where they can't be read.
   var auxiliaryVector: [UInt8] { sourceThread.flatMap { ProcFiles.read("/proc/\($0)/auxv") } ?? [] }
 

@@ -42,7 +42,7 @@ struct ByteText {
     }
     let tenths = size / unit * 10 + (size % unit / (unit / 1024) * 10 + 512) / 1024
     let isFractional = tenths < 100 && size % unit != 0
-    let whole = isFractional ? tenths / 10 : (size + unit / 2) / unit
+    let whole = isFractional ? tenths / 10 : size / unit + (size % unit * 2 >= unit ? 1 : 0)
     let digits = whole < 10 ? 1 : whole < 100 ? 2 : whole < 1000 ? 3 : 4
     blanks(width - digits - (isFractional ? 3 : 1))
     append(whole)

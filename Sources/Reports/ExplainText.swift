@@ -24,7 +24,7 @@ struct ExplainText {
     lines += regionLines
     lines += contentLines
     if let holders = explanation.block?.keptBy { lines += holderLines(holders) }
-    lines += style.remarks([], further: 0, explanation.notes)
+    lines += style.remarks(explanation.diagnoses, further: explanation.furtherDiagnoses, explanation.notes)
     return lines
   }
 
@@ -64,9 +64,13 @@ struct ExplainText {
 
   private var regionLines: [String] {
     if let region = place.region {
-      let name = region.name.isEmpty ? "" : "  \(region.name)"
-      return section("Region", "\(region.start) to \(region.end)  \(region.permissions)  \(region.kind.rawValue), \(byteText(region.size))")
-        + (name.isEmpty || region.name == place.module ? [] : section("", region.name))
+      let name = region.name.isEmpty || region.name == place.module ? "" : " \(region.name)"
+      return style.section(
+        "Region",
+        [
+          "\(region.start) to \(region.end)",
+          "\(region.permissions)  \(region.kind.rawValue)\(name.printable), \(byteText(region.size))".shortened(room),
+        ])
     }
     var lines: [String] = []
     if let below = explanation.below { lines += section("Below", "\(byteText(below.distance)) lower: \(words(below.region))") }

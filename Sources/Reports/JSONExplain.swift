@@ -184,6 +184,7 @@ private struct ExplainDocument: Encodable {
   var keptBy: KeptByPart?
   var below: NeighbourPart?
   var above: NeighbourPart?
+  var diagnoses: [DiagnosisPart]
   var notes: [String]
 
   init(_ explanation: Explanation) {
@@ -206,6 +207,7 @@ private struct ExplainDocument: Encodable {
     keptBy = (explanation.block?.keptBy).map { KeptByPart($0) }
     below = explanation.below.map { NeighbourPart($0) }
     above = explanation.above.map { NeighbourPart($0) }
+    diagnoses = explanation.diagnoses.map { DiagnosisPart($0) }
     notes = explanation.notes
   }
 }

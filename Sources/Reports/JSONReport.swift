@@ -20,6 +20,10 @@ public enum JSONReport {
 
   public static func layout(_ file: FileLayout, of header: ELFFile) throws -> String { try encode(FileLayoutDocument(file, header)) }
 
+  public static func heap(_ summary: HeapSummary) throws -> String { try encode(HeapDocument(summary)) }
+
+  public static func block(_ block: BlockSummary) throws -> String { try encode(BlockDocument(block)) }
+
   static func encode(_ document: some Encodable) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]

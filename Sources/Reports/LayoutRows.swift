@@ -9,7 +9,7 @@ struct LayoutRow {
   /// Nil where the regions of the line differ in it.
   var permissions: Permissions?
   var counts: PageCounts
-  var label: String
+  var label: LayoutLabel
   /// How many regions it stands for.
   var regions = 1
   /// Bytes between them.
@@ -62,17 +62,20 @@ extension LayoutRow {
     if case .thread = group {
       // The stack says more than its guard.
       let guardSize = region.start - start
-      label = Self.label(of: region) + (guardSize > 0 ? ", guard \(Self.sizeText(guardSize))" : "")
+      label = Self.label(of: region)
+      label.after += ", guard \(Self.sizeText(guardSize))"
       permissions = region.permissions
     }
   }
 
   private mutating func relabel() {
     switch group {
-    case .module(let path): label = Self.fileName(path) + " " + kinds.map(\.rawValue).joined(separator: " ")
-    case .kind: label += " × \(numberText(regions))"
+    case .module(let path): label = LayoutLabel(name: Self.fileName(path), after: " " + kinds.map(\.rawValue).joined(separator: " "))
+    case .kind: label.after += " × \(numberText(regions))"
     case .anonymous:
-      label = (kinds == [.reserved] ? "reserved" : "anonymous") + " × \(numberText(regions))" + (gaps > 0 ? ", gaps \(Self.sizeText(gaps))" : "")
+      label = LayoutLabel(
+        before: kinds == [.reserved] ? "reserved" : "anonymous",
+        after: " × \(numberText(regions))" + (gaps > 0 ? ", gaps \(Self.sizeText(gaps))" : ""))
     case .thread, nil: break
     }
   }
@@ -96,18 +99,21 @@ extension LayoutRow {
   }
 
   /// What a region is, in words.
-  static func label(of region: AddressSpace.Region) -> String {
+  static func label(of region: AddressSpace.Region) -> LayoutLabel {
+    let name = region.name
     switch region.kind {
-    case .text, .rodata, .data, .bss: "\(fileName(region.name)) \(region.kind.rawValue)"
-    case .heap: region.name == "[heap]" ? "heap (brk)" : "heap: \(region.name)"
-    case .stack: region.usedDepth.map { "main stack, \(sizeText($0)) used" } ?? "main stack"
-    case .threadStack: "stack of \(region.name)" + (region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
-    case .guardPages: "guard of \(region.name)"
-    case .arguments, .environment, .vdso, .vvar, .vsyscall: region.kind.rawValue
-    case .auxv: "auxiliary vector"
-    case .file, .shared: region.name.isEmpty ? region.kind.rawValue : "\(region.kind.rawValue) \(fileName(region.name))"
-    case .anonymous: region.name.isEmpty ? "anonymous" : "anonymous \(region.name)"
-    case .reserved: region.name.isEmpty ? "reserved" : "reserved \(fileName(region.module ?? region.name))"
+    case .text, .rodata, .data, .bss:
+      let isProtected = region.kind == .data && !region.permissions.contains(.write)
+      return LayoutLabel(name: fileName(name), after: " \(region.kind.rawValue)\(isProtected ? " (relro)" : "")")
+    case .heap: return name == "[heap]" ? LayoutLabel(before: "heap (brk)") : LayoutLabel(before: "heap, ", name: name)
+    case .stack: return LayoutLabel(before: "main stack", after: region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
+    case .threadStack: return LayoutLabel(before: "stack ", name: name, after: region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
+    case .guardPages: return LayoutLabel(before: "guard ", name: name)
+    case .auxv: return LayoutLabel(before: "auxiliary vector")
+    case .arguments, .environment, .vdso, .vvar, .vsyscall: return LayoutLabel(before: region.kind.rawValue)
+    case .file, .shared, .anonymous, .reserved:
+      let name = fileName(region.module ?? name)
+      return name.isEmpty ? LayoutLabel(before: region.kind.rawValue) : LayoutLabel(before: region.kind.rawValue + " ", name: name)
     }
   }
 
@@ -120,5 +126,18 @@ extension LayoutRow {
     var text = ByteText()
     text.appendSize(size, width: 0)
     return text.string
+  }
+}
+
+/// What a line is about: a name, which is shortened where there is no room, between words that are not.
+struct LayoutLabel {
+  var before = ""
+  var name = ""
+  var after = ""
+
+  func text(_ width: Int) -> String {
+    if name.isEmpty { return before + after }
+    let room = max(1, width - before.utf8.count - after.count)
+    return before + (name.utf8.count > room ? name.printable.shortened(room) : name.printable) + after
   }
 }

@@ -32,8 +32,10 @@ struct LayoutText {
 
     var previous: Address?
     for row in rows {
-      if let previous, row.start > previous { appendGap(row.start - previous, addressWidth + 5, columns[0].width, &text) }
-      if row.start.rawValue >> 63 != 0 {
+      // The gap to the kernel's half says nothing.
+      let isKernels = row.start.rawValue >> 63 != 0
+      if let previous, row.start > previous, !isKernels { appendGap(row.start - previous, addressWidth + 5, columns[0].width, &text) }
+      if isKernels {
         text.append(String(row.start.rawValue, radix: 16).shortened(addressWidth))
       } else {
         text.append(row.start.rawValue, radix: 16, width: addressWidth)
@@ -42,7 +44,7 @@ struct LayoutText {
       text.append(row.permissions?.description ?? "    ")
       append(row.counts, columns, &text)
       text.append("  ")
-      text.append(row.label.utf8.count > room ? row.label.printable.shortened(room) : row.label.printable)
+      text.append(row.label.text(room))
       text.append("\n")
       previous = row.end
     }
@@ -60,11 +62,11 @@ struct LayoutText {
 
   /// Those that hold nothing anywhere are left out.
   private func columns(_ total: PageCounts) -> [Column] {
-    var columns = [Column(heading: "size", width: 6) { $0.size }]
-    if summary.source != nil { columns.append(Column(heading: "resident", width: 8) { $0.resident }) }
-    if summary.source != nil, summary.source != .contents { columns.append(Column(heading: "dirty", width: 6) { $0.dirty }) }
-    if total.swapped > 0 { columns.append(Column(heading: "swap", width: 6) { $0.swapped }) }
-    if total.huge > 0 { columns.append(Column(heading: "huge", width: 6) { $0.huge }) }
+    var columns = [Column(heading: "size", width: 5) { $0.size }]
+    if summary.source != nil { columns.append(Column(heading: "RSS", width: 5) { $0.resident }) }
+    if summary.source != nil, summary.source != .contents { columns.append(Column(heading: "dirty", width: 5) { $0.dirty }) }
+    if total.swapped > 0 { columns.append(Column(heading: "swap", width: 5) { $0.swapped }) }
+    if total.huge > 0 { columns.append(Column(heading: "huge", width: 5) { $0.huge }) }
     if summary.source != nil, summary.source != .contents { columns.append(Column(heading: "untouched", width: 9) { $0.untouched }) }
     return columns
   }

@@ -26,8 +26,11 @@ extension Place {
     case .controlBlock: return "the control block of \(thread?.words ?? "a thread")"
     case .unused: return "an unused part of the stack" + (thread.map { " of \($0.words)" } ?? "") + ", below its stack pointer"
     case .inUse: return "the stack of \(thread?.words ?? "a thread"), in no frame that is known"
-    case nil: return kindInWords
+    case nil: break
     }
+    // How far into what no symbol divides.
+    guard let region, region.module == nil, address > region.start else { return kindInWords }
+    return "\(countText(address - region.start, "byte")) into \(kindInWords)"
   }
 
   private func symbolKind(_ symbol: Variable) -> String {
@@ -95,7 +98,7 @@ extension Place.CallFrame {
 
 extension Place.StartPart {
   var words: String {
-    let kind = label.hasPrefix("argv") ? "argument \(label)" : label.hasPrefix("envp") ? "environment string \(label)" : label
+    let kind = isVariable ? "environment variable \(label)" : label.hasPrefix("argv") ? "argument \(label)" : label
     return offset == 0 ? kind : "\(countText(offset, "byte")) into \(kind)"
   }
 }
@@ -103,8 +106,8 @@ extension Place.StartPart {
 extension Explanation {
   /// What lies at the address, as a phrase.
   var headline: String {
-    guard let block else { return place.words }
-    let kind = "a \(block.block.state.rawValue) heap block" + (block.type.map { " with \($0)" } ?? "")
+    guard let block, place.symbol == nil, place.frame == nil else { return place.words }
+    let kind = "a \(block.block.state.rawValue) heap block" + (block.type.map { " of type \($0)" } ?? "")
     if block.isBehind { return "the allocator's part of \(kind)" }
     let offset = place.address - block.block.start
     return offset == 0 ? kind : "\(countText(offset, "byte")) into \(kind)"

@@ -38,6 +38,17 @@ public enum TextReport {
     FileLayoutText(layout: file, header: header, style: style).lines.joinedLines()
   }
 
+  /// The report on a heap's blocks.
+  /// - Parameter limit: how many types, sizes and sites to list of each.
+  public static func heap(_ summary: HeapSummary, style: Style = Style(), limit: Int = 20) -> String {
+    HeapText(summary: summary, style: style, limit: limit).lines.joinedLines()
+  }
+
+  /// The report on one block.
+  public static func block(_ block: BlockSummary, style: Style = Style()) -> String {
+    BlockText(summary: block, style: style).lines.joinedLines()
+  }
+
   private static let screen = 40
 }
 

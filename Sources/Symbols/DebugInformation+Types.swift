@@ -34,8 +34,9 @@ extension DebugInformation {
     case DW_TAG_array_type: return target() + dimensions(&entry).map { "[\($0.map(String.init) ?? "")]" }.joined()
     case DW_TAG_subroutine_type: return "\(target())(\(parameters(&entry, depth: depth)))"
     default:
-      guard let name = name(of: entry) else { return unnamed(tag(&entry)) }
-      return isC(entry) ? keyword(tag(&entry)) + name.readable : name.readable
+      guard let name = name(of: entry) else { return wrapped(entry, depth: depth) ?? unnamed(tag(&entry)) }
+      if isSwiftMangled(name.raw) { return demangle(name.raw) }
+      return isC(entry) ? keyword(tag(&entry)) + name.readable : tidyCPlusPlus(name.readable)
     }
   }
 
@@ -67,6 +68,18 @@ extension DebugInformation {
     case DW_TAG_enumeration_type: "enum "
     default: ""
     }
+  }
+
+  /// Swift puts a generic type, which it only declares, into a structure without a name that has its size.
+  private func wrapped(_ entry: Dwarf_Die, depth: Int) -> String? {
+    var result: String?
+    var count = 0
+    forEachChild(of: entry) { child in
+      count += 1
+      guard tag(&child) == DW_TAG_member, dwarf_diename(&child) == nil, let type = Symbols.type(of: &child) else { return }
+      result = typeName(type, depth: depth + 1)
+    }
+    return count == 1 ? result : nil
   }
 
   private func unnamed(_ tag: Int) -> String? {
@@ -130,7 +143,9 @@ extension DebugInformation {
       forEachChild(of: type) { child in
         let kind = tag(&child)
         guard found == nil, kind == DW_TAG_member || kind == DW_TAG_inheritance, let start = memberOffset(&child), start <= offset,
-          var member = Symbols.type(of: &child), let size = size(ofType: &member), offset - start < size
+          var member = Symbols.type(of: &child), let size = size(ofType: &member), offset - start < size,
+          // An empty base class lies where the first member does.
+          kind == DW_TAG_member || size > 1
         else { return }
         let name = dwarf_diename(&child).map { "." + String(cString: $0) } ?? ""
         found = (kind == DW_TAG_member ? name : "", member, offset - start)

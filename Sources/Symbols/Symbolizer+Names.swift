@@ -21,7 +21,12 @@ extension Symbolizer {
   /// arguments and the scopes that it is in. What matches best is returned: everything that matches as well, aliases left out.
   public func addresses(named name: String, threadLocals: ThreadLocals) -> [NamedAddress] {
     guard !name.isEmpty else { return [] }
-    let wanted = WantedName(name)
+    let found = addresses(WantedName(name), threadLocals)
+    // Demangling every name takes a second in a large Swift program.
+    return found.isEmpty ? addresses(WantedName(name, hint: ""), threadLocals) : found
+  }
+
+  private func addresses(_ wanted: WantedName, _ threadLocals: ThreadLocals) -> [NamedAddress] {
     var best: [Candidate] = []
     var bestRank = WantedName.Rank.none
     for module in modules where module.bias != nil {
@@ -73,21 +78,23 @@ struct WantedName {
   enum Rank: Comparable { case none, lastPart, withoutArguments, demangled, raw }
 
   let text: String
-  /// What a mangled name must contain, since it spells identifiers out. Swift abbreviates words that repeat, so that this can miss
-  /// a name; but not its first part.
+  /// What a name must contain, as C's string. Mangled names spell identifiers out, except for those that a language has a code for,
+  /// such as `init`, and words that Swift abbreviates since they were there before.
   let hint: [CChar]
 
-  init(_ text: String) {
+  init(_ text: String, hint: String? = nil) {
     self.text = text
     let identifiers = text.prefix { $0 != "(" && $0 != "<" }.split { !$0.isLetter && !$0.isNumber && $0 != "_" }
-    hint = identifiers.last.map { Array(String($0).utf8CString) } ?? [0]
+    self.hint = Array((hint ?? identifiers.last.map(String.init) ?? "").utf8CString)
   }
 
   func rank(of raw: String) -> Rank {
     if raw == text || Self.withoutNumber(raw) == text { return .raw }
     guard raw.hasPrefix("_Z") || raw.hasPrefix("_R") || isSwiftMangled(raw) else { return .none }
-    let name = demangle(raw)
+    var name = demangle(raw)
     if name == raw { return .none }
+    // Swift's static variables of types.
+    if name.hasPrefix("static ") { name.removeFirst("static ".count) }
     if name == text { return .demangled }
     let bare = Self.withoutArguments(name)
     if bare == text { return .withoutArguments }
@@ -122,6 +129,6 @@ extension SymbolSection {
   /// Whether a symbol is worth demangling in search of a name.
   fileprivate func mayMatch(_ index: UInt32, _ wanted: WantedName) -> Bool {
     guard let bytes = bytes(index), bytes[0] != 0 else { return false }
-    return strstr(bytes, wanted.hint) != nil || wanted.hint.count == 1
+    return strstr(bytes, wanted.hint) != nil
   }
 }

@@ -11,6 +11,11 @@ extension Symbolizer {
     return module.file?.section(containing: link)
   }
 
+  /// Whether a module has a section of a name.
+  public func hasSection(_ name: String, inModule path: String) -> Bool {
+    modules.contains { $0.path == path && $0.file?.section(name) != nil }
+  }
+
   /// The function or variable that an address lies in.
   /// - Parameter withType: asks debug information for the type and declaration of variables, too. The first time it reads through
   ///   all of a module's debug information; variables without a symbol are looked for there in any case.

@@ -35,7 +35,7 @@ struct ExplainCommand: ParsableCommand {
       let found = try find(inspection.symbolizer, threadLocals)
       let explainer = Explainer(
         mirror: inspection.mirror, heap: inspection.heap, symbolizer: inspection.symbolizer, threadLocals: threadLocals,
-        space: AddressSpace(AddressSpaceFacts(opened.image)), types: inspection, stackSymbolizer: inspection)
+        space: space(inspection), types: inspection, stackSymbolizer: inspection)
       var explanation = explainer.explain(found.address, target: opened.target(inspection.heap.allocator))
       explanation.name = found.isNamed ? address : nil
       explanation.notes = opened.notes
@@ -46,15 +46,29 @@ struct ExplainCommand: ParsableCommand {
       to: STDOUT_FILENO, text: { TextReport.explain(explanation, style: $0) }, json: { try JSONReport.explain(explanation) })
   }
 
-  /// The address that is asked for: as a number, or by a name that only one function or variable has.
-  private func find(_ symbolizer: Symbolizer, _ threadLocals: ThreadLocals) throws -> (address: Address, isNamed: Bool) {
-    let isHexadecimal = address.hasPrefix("0x") || address.hasPrefix("0X")
-    if isHexadecimal || address.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
+  private func space(_ inspection: Inspection) -> AddressSpace {
+    let image = inspection.mirror
+    let vector = ProgramStart(image).flatMap { AuxiliaryVector(image.bytes($0.auxiliaryVector.lowerBound, count: Int($0.auxiliaryVector.upperBound - $0.auxiliaryVector.lowerBound))) }
+    return AddressSpace(AddressSpaceFacts(image, auxiliaryVector: vector))
+  }
+
+  /// The address as a number; nil for a name.
+  private var number: Address? {
+    get throws {
+      let isHexadecimal = address.hasPrefix("0x") || address.hasPrefix("0X")
+      guard isHexadecimal || address.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
       guard let number = isHexadecimal ? UInt64(address.dropFirst(2), radix: 16) : UInt64(address) else {
         throw ValidationError("\(address) is no address: write it as 0x and up to 16 hexadecimal digits, or as a decimal number.")
       }
-      return (Address(number), false)
+      return Address(number)
     }
+  }
+
+  func validate() throws { _ = try number }
+
+  /// The address that is asked for: as a number, or by a name that only one function or variable has.
+  private func find(_ symbolizer: Symbolizer, _ threadLocals: ThreadLocals) throws -> (address: Address, isNamed: Bool) {
+    if let number = try number { return (number, false) }
     let candidates = symbolizer.addresses(named: address, threadLocals: threadLocals)
     if candidates.count == 1 { return (candidates[0].address, true) }
     if candidates.isEmpty {

@@ -41,10 +41,26 @@ struct Inspection {
         + "start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
   }
 
+  /// What runtimes the program has, linked statically too.
+  var traits: ProgramTraits {
+    var traits = ProgramTraits(mirror.mappings)
+    if !traits.isSwift { traits.isSwift = symbolizer.hasSection("swift5_type_metadata", inModule: mirror.executable) }
+    if !traits.isCPlusPlus {
+      let function = "_ZSt18_Rb_tree_incrementPSt18_Rb_tree_node_base"
+      traits.isCPlusPlus = symbolizer.address(ofSymbol: function, inModule: mirror.executable) != nil
+    }
+    return traits
+  }
+
+  var rootNames: RootNames { RootNames(mirror, symbolizer, ThreadLocals(image: mirror, symbolizer: symbolizer)) }
+
+  func census() -> HeapCensus { HeapCensus(heap, types: self, roots: rootNames, traits: traits) }
+
   func leaks(suppressions: Suppressions) -> LeakReport {
     var options = LeakSearch.Options()
     options.suppressions = suppressions
     options.addressLimit = 10_000
+    options.isSwift = traits.isSwift
     return LeakSearch(heap, options: options).run(symbolizer: self, types: self)
   }
 }
@@ -63,6 +79,13 @@ extension Inspection: StackSymbolizing {
 
 extension Inspection: TypeNaming {
   func typeName(at address: Address, size: UInt64) -> String? { types.typeName(ofBlockAt: address, size: size)?.name }
+  func firstWordType(_ word: UInt64) -> FirstWordType {
+    switch types.firstWord(word) {
+    case .none: .none
+    case .type(let name, let minimumSize): .named(name.name, minimumSize: minimumSize)
+    case .perBlock: .perBlock
+    }
+  }
   func fieldName(at address: Address, size: UInt64, offset: UInt64) -> String? {
     types.fieldName(ofBlockAt: address, size: size, at: offset)
   }

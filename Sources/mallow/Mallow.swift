@@ -9,7 +9,9 @@ struct Mallow: ParsableCommand {
     commandName: "mallow",
     abstract: "Tells where a process's memory went, and what to change to get it back.",
     version: "0.1.0",
-    subcommands: [RunCommand.self, LeaksCommand.self, ExplainCommand.self, SnapshotCommand.self])
+    subcommands: [
+      RunCommand.self, LeaksCommand.self, HeapCommand.self, LayoutCommand.self, ExplainCommand.self, SnapshotCommand.self,
+    ])
 
   static func main() {
     do {

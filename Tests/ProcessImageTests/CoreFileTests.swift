@@ -85,6 +85,7 @@ import Testing
     #expect(core.notes.count == 1)
     #expect(note.contains("\(data) (8.0 KiB) has changed since"))
     #expect(note.contains("/gone (8.0 KiB) is not there"))
+    #expect(note.contains("\(data) (8.0 KiB) was deleted"))
   }
 
   @Test func knowsAProgramByItsFirstPage() throws {
@@ -194,6 +195,24 @@ import Testing
     expect(.isCompressed(zipped, format: "gzip"), zipped)
     let broken = try folder.file("broken", [0x28, 0xb5, 0x2f, 0xfd, 0xff, 0xff, 0xff, 0xff])
     expect(.notDecompressed(broken, reason: "it is damaged or cut off"), broken)
+  }
+
+  @Test(arguments: [1 << 18, (1 << 18) + 4096, 1 << 20]) func decompresses(size: Int) throws {
+    var built = builder
+    let rest = size - built.bytes.count - 4096
+    // Alternately zeros and not: the zeros become holes.
+    built.segments.append(
+      .init(start: 0x10000, memorySize: UInt64(rest), contents: (0..<rest).map { UInt8(truncatingIfNeeded: ($0 >> 13 & 1) * $0) }))
+    let bytes = built.bytes
+    #expect(bytes.count >= size - 4096 && bytes.count <= size)
+    let path = folder.path + "/compressed"
+    let output = try CoreOutput(path: path, compress: true)
+    try output.append(bytes + [UInt8](repeating: 0, count: size - bytes.count))
+    #expect(try output.finish() < size)
+    let core = try CoreFile(path: path)
+    #expect(core.notes == [])
+    #expect(core.bytes(Address(0x10000), count: rest) == built.segments[1].contents)
+    #expect(core.touchedRanges(in: Address(0x10000)..<Address(0x10000 + UInt64(rest))).count > 1)
   }
 
   @Test func saysItInOneSentence() {

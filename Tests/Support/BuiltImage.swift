@@ -9,6 +9,7 @@ public final class BuiltImage: ProcessImage {
   public var executable = "/usr/bin/built"
   public private(set) var mappings: [Mapping] = []
   public var threads: [ThreadState] = []
+  public var kernelHeldWords: [KernelHeldWord] = []
   private var memory: [Address: UnsafeMutableRawBufferPointer] = [:]
   /// Pages (by address) that can't be read although they are mapped.
   public var unreadablePages: Set<Address> = []

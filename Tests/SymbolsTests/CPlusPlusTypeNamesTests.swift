@@ -87,6 +87,28 @@ private let source = """
     #expect(try names("types.so") == expected)
   }
 
+  @Test(arguments: [["c++", "-g"], ["c++", "-g", "-O2", "-gdwarf-4"], ["clang++", "-g"]])
+  func members(compiler: [String]) throws {
+    try workshop.write(source.replacing("int id = 1;", with: "int id = 1; struct { void *first, *second; } pair; static int count;"), to: "types.cpp")
+    try workshop.run(compiler + ["-fPIC", "-shared", "types.cpp", "-o", "members.so"])
+    let loaded = try workshop.load("members.so")
+    func field(_ function: String, _ offset: UInt64) throws -> String? {
+      let block = try loaded.call(function)
+      let image = try SelfImage()
+      let size = UInt64(malloc_usable_size(UnsafeMutableRawPointer(bitPattern: UInt(block))))
+      return TypeNames(image: image, symbolizer: Symbolizer(image: image)).fieldName(ofBlockAt: Address(block), size: size, at: offset)
+    }
+    #expect(try [8, 16, 24].map { try field("session", $0) } == ["id", "pair", "pair"])
+    // The members of a base class; a virtual base has no place that is known.
+    #expect(try field("both", 8) == "id")
+    #expect(try field("both", 32) == "more")
+    #expect(try field("table", 8) == "key")
+    // Behind the counts that std::make_shared puts in front.
+    #expect(try field("made", 16) == "numbers")
+    #expect(try field("made", 8) == nil)
+    #expect(try field("plain", 0) == nil)
+  }
+
   @Test func withoutSymbolsAndTypeInformationNothingIsGuessed() throws {
     try workshop.run("c++", "-fPIC", "-shared", "-fno-rtti", "-fvisibility=hidden", "-s", "types.cpp", "-o", "bare.so")
     #expect(try names("bare.so")["session"] == nil)

@@ -115,6 +115,27 @@ enum Fault: Error { case broken(Int) }
     withExtendedLifetime((keeper, single, several)) {}
   }
 
+  private func fieldName(of object: AnyObject, at offset: UInt64) throws -> String? {
+    try withExtendedLifetime(object) {
+      let image = try SelfImage()
+      let block = Unmanaged.passUnretained(object).toOpaque()
+      return TypeNames(image: image, symbolizer: Symbolizer(image: image)).fieldName(
+        ofBlockAt: Address(UInt64(UInt(bitPattern: block))), size: UInt64(malloc_usable_size(block)), at: offset)
+    }
+  }
+
+  @Test func fields() throws {
+    #expect(try fieldName(of: Session(), at: 16) == "id")
+    #expect(try fieldName(of: SpecialHandler(), at: 16) == "value")
+    #expect(try fieldName(of: SpecialHandler(), at: 24) == "more")
+    let pair = Pair("one", "two")
+    #expect(try [16, 24, 32, 40].map { try fieldName(of: pair, at: $0) } == ["value", "value", "second", "second"])
+    #expect(try fieldName(of: pair, at: 8) == nil)
+    #expect(try fieldName(of: pair, at: 4096) == nil)
+    let array = (1...Int.random(in: 5...6)).map { $0 }
+    #expect(try fieldName(of: unsafeBitCast(array, to: AnyObject.self), at: 40) == "[]")
+  }
+
   @Test func blocksThatAreTooSmallOrNoObjects() throws {
     let image = try SelfImage()
     let names = TypeNames(image: image, symbolizer: Symbolizer(image: image))

@@ -31,7 +31,7 @@ struct CoreBuilder {
 
   mutating func addThread(_ thread: Int32, stack: UInt64, signal: Int16 = 0, extended: [UInt8] = []) {
     var registers = user_regs_struct()
-    registers.rsp = UInt(stack)
+    registers.rsp = stack
     registers.rip = 0x401000
     registers.fs_base = 0x7000
     registers.rbx = 0x1122_3344
