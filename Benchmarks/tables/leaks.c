@@ -4,13 +4,14 @@
 //
 // lists: a table of lists of a hundred nodes. chain: a single list. lost: a single list that nothing points to. The nodes are shuffled,
 // so that following them misses every cache, as in a heap that has been in use for long. Prints "ready PID" and waits until its input
-// ends; under LeakSanitizer it has the heap searched instead for each line of its input, and prints the seconds of CPU time and of
+// ends; under LeakSanitizer or Valgrind it has the heap searched for each line of its input, and prints the seconds of CPU time and of
 // wall time that this took.
 // SPDX-License-Identifier: Apache-2.0
 #include "../synthetic/memory.h"
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <valgrind/memcheck.h>
 
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
@@ -69,15 +70,12 @@ static void build(const char *shape, size_t size, long count) {
   if (!strcmp(shape, "lost")) table[0] = 0;
 }
 
-static void await_input(void) {
-  int byte;
-  while ((byte = getchar()) != EOF) {
-    if (byte != '\n' || !__lsan_do_recoverable_leak_check) continue;
-    double cpu = cpu_time(), wall = now();
-    int found = __lsan_do_recoverable_leak_check();
-    printf("%.3f %.3f %s\n", cpu_time() - cpu, now() - wall, found ? "leaks" : "none");
-    fflush(stdout);
-  }
+static void search(void) {
+  double cpu = cpu_time(), wall = now();
+  if (__lsan_do_recoverable_leak_check) __lsan_do_recoverable_leak_check();
+  else VALGRIND_DO_LEAK_CHECK;
+  printf("%.3f %.3f\n", cpu_time() - cpu, now() - wall);
+  fflush(stdout);
 }
 
 int main(int count, char **values) {
@@ -86,5 +84,6 @@ int main(int count, char **values) {
   build(values[1], size, (atol(values[3]) << 20) / (long)size);
   printf("ready %d\n", getpid());
   fflush(stdout);
-  await_input();
+  for (int byte; (byte = getchar()) != EOF;)
+    if (byte == '\n') search();
 }

@@ -101,11 +101,6 @@ struct BlockScanner {
     return size
   }
 
-  /// Calls `body` for each readable stretch of a block that may hold references.
-  func forEachSpan(of block: BlockIndex, _ body: (Address, UnsafeRawBufferPointer) -> Void) {
-    mirror.forEachSpan(from: heap.address(of: block), count: heap.usableSize(of: block), body)
-  }
-
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the
   /// table's address in the form that says so. That first word does not keep the object alive: it serves weak references.
   func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
