@@ -102,7 +102,7 @@ let package = Package(
     .target(name: "ProcessImage", dependencies: ["CLinux", "CZstd"]),
     .target(name: "Symbols", dependencies: ["ProcessImage", "CElfutils", "CDemangle"]),
     .target(name: "Heaps", dependencies: ["ProcessImage", "CMallow"]),
-    .target(name: "Analyses", dependencies: ["ProcessImage", "Symbols", "Heaps"]),
+    .target(name: "Analyses", dependencies: ["CLinux", "ProcessImage", "Symbols", "Heaps"]),
     .target(name: "Reports", dependencies: ["Analyses"]),
     .executableTarget(
       name: "mallow",

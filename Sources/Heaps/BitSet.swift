@@ -13,7 +13,7 @@ public struct BitSet: Sendable {
   }
 
   /// - Parameter words: the bitmap.
-  init(words: [UInt64]) {
+  public init(words: [UInt64]) {
     self.words = words
     capacity = words.count * 64
   }

@@ -34,6 +34,8 @@ public final class Snapshot: ProcessImage {
 
   private lazy var touched: TouchedPages? = if case .fork(let child) = source { TouchedPages(thread: child.thread) } else { nil }
 
+  private lazy var memory: MemoryFile? = if case .fork(let child) = source { MemoryFile(thread: child.thread) } else { nil }
+
   private enum Source {
     case fork(Tracee)
     case copy(MemoryCopy, live: TargetMemory)
@@ -137,7 +139,7 @@ public final class Snapshot: ProcessImage {
 
   public func read(_ address: Address, into buffer: UnsafeMutableRawBufferPointer) -> Int {
     switch source {
-    case .fork(let child): TargetMemory(thread: child.thread).read(address, into: buffer)
+    case .fork: memory?.read(address, into: buffer) ?? 0
     case .copy(let copy, let live): copy.read(address, into: buffer, elsewhere: live)
     case .closed: 0
     }
