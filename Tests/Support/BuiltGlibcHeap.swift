@@ -99,7 +99,6 @@ public final class BuiltGlibcHeap {
     image.write(words: [own, own], at: block)
     image.write(words: [chunk.rawValue, chunk.rawValue], at: bins)
     image.write(size, at: chunk + size)
-    // The next chunk's header says that the one before it is free.
     image.write(image.load(chunk + size + 8, as: UInt64.self)! & ~1, at: chunk + size + 8)
   }
 
