@@ -5,8 +5,8 @@
 check 'damaged ELF files' python3 "$topic/damage.py" "$mallow" "$(pick 60 400)" ./maps library-i386.so library-aarch64.so library.o
 check 'processes that end meanwhile' python3 "$topic/ending.py" "$mallow" ./maps "$(pick 20 100)"
 
-gcc -O1 "$topic/churn.c" -o churn -pthread
-./churn 600 >churn.log &
+gcc -O1 "$repository/Benchmarks/tables/hold-up.c" -o hold-up
+./hold-up >hold-up.log &
 server=$!
 servers+=("$server")
 changing() {

@@ -80,12 +80,10 @@ extension Explainer {
 
   /// The string, of those that begin at the given addresses, that an address lies in, its zero byte included.
   private func string(at address: Address, of strings: [Address]) -> (index: Int, text: String)? {
-    for (index, string) in strings.enumerated() where string <= address && address - string < 1 << 20 {
-      let bytes = mirror.bytes(string, count: 1 << 20)
-      let text = bytes.prefix { $0 != 0 }
-      if address - string <= UInt64(text.count) { return (index, String(decoding: text, as: UTF8.self)) }
-    }
-    return nil
+    let below = strings.indices.filter { strings[$0] <= address }
+    guard let index = below.max(by: { strings[$0] < strings[$1] }), address - strings[index] < 1 << 20 else { return nil }
+    let text = mirror.bytes(strings[index], count: 1 << 20).prefix { $0 != 0 }
+    return address - strings[index] <= UInt64(text.count) ? (index, String(decoding: text, as: UTF8.self)) : nil
   }
 
   /// The names in <elf.h>.

@@ -120,6 +120,11 @@ public struct Explanation: Sendable {
     public var region: AddressSpace.Region
     /// Bytes between the region and the address: from its last byte up to the address, or from the address up to its first.
     public var distance: UInt64
+
+    public init(region: AddressSpace.Region, distance: UInt64) {
+      self.region = region
+      self.distance = distance
+    }
   }
 
   public var target: Target

@@ -27,8 +27,10 @@ public struct PointerChain: Hashable, Sendable {
   }
 
   public var root: Root
-  /// From the block that the root points to up to the one that was asked about.
+  /// From the block that the root points to up to the one that was asked about; of a very long chain the first and the last ones.
   public var links: [Link]
+  /// How many are left out, after the first half of `links`.
+  public var omitted = 0
 }
 
 /// A search for the shortest chain to a block: breadth first, from variables of the program and its libraries; where none leads there,
@@ -48,6 +50,7 @@ struct ChainSearch {
   }
 
   private static let root = UInt32.max
+  private static let linkLimit = 1000
 
   /// - Parameter isVariable: whether a range of the roots belongs to an executable or library.
   init(_ scanner: BlockScanner, roots: Roots, isVariable: (Range<Address>) -> Bool) {
@@ -99,12 +102,14 @@ struct ChainSearch {
       blocks.append(met[position].block)
     }
     blocks.reverse()
-    let links = blocks.indices.map { index in
+    let omitted = max(0, blocks.count - Self.linkLimit)
+    let shown = omitted == 0 ? Array(blocks.indices) : blocks.indices.prefix(Self.linkLimit / 2) + blocks.indices.suffix(Self.linkLimit / 2)
+    let links = shown.map { index in
       PointerChain.Link(
         start: heap.address(of: blocks[index]), size: heap.usableSize(of: blocks[index]),
         offset: index + 1 < blocks.count ? offset(from: blocks[index], to: blocks[index + 1]) : nil)
     }
-    return PointerChain(root: root(of: blocks[0]), links: links)
+    return PointerChain(root: root(of: blocks[0]), links: links, omitted: omitted)
   }
 
   private func offset(from block: BlockIndex, to target: BlockIndex) -> UInt64? {

@@ -110,11 +110,10 @@ struct ExplainText {
     case .nothing: return section("Kept by", "nothing: no pointer leads to it, it is leaked")
     case .unaligned: return section("Kept by", "pointers at odd addresses, as in packed structures, which are not followed here")
     case .chain(let chain):
-      let all = chain.chain.links.indices.map { line($0, chain) }
-      let shown =
-        all.count > Self.linkLimit
-        ? all.prefix(Self.linkLimit / 2) + ["… \(numberText(all.count - Self.linkLimit)) more …"] + all.suffix(Self.linkLimit / 2)
-        : all[...]
+      let indices = chain.chain.links.indices
+      let hidden = indices.count + chain.chain.omitted - Self.linkLimit
+      var shown = indices.map { line($0, chain) }[...]
+      if hidden > 0 { shown = shown.prefix(Self.linkLimit / 2) + ["… \(numberText(hidden)) more …"] + shown.suffix(Self.linkLimit / 2) }
       return section("Kept by", chain.rootWords)
         + shown.map { String(repeating: " ", count: Self.indent) + $0.printable.shortened(room) }
     }

@@ -142,6 +142,8 @@ private struct KeptByPart: Encodable {
   var rootThread: ThreadPart?
   var rootRegister: String?
   var chain: [Link]?
+  /// How many links are left out after the first half of them.
+  var chainOmitted: Int?
 
   init(_ holders: Explanation.Holders) {
     switch holders {
@@ -168,6 +170,7 @@ private struct KeptByPart: Encodable {
     case .endedThread: rootKind = "thread-stack"
     case .kernel: rootKind = "kernel"
     }
+    chainOmitted = chain.chain.omitted > 0 ? chain.chain.omitted : nil
     let (links, types, fields) = (chain.chain.links, chain.types, chain.fields)
     self.chain = links.indices.map {
       Link(

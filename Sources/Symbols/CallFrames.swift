@@ -38,7 +38,7 @@ public final class CallFrames {
   }
 
   /// The frame whose part of the stack contains an address, and its depth: 0 is the innermost.
-  public func frame(of thread: ThreadState, containing address: Address, limit: Int = 1 << 20) -> (frame: CallFrame, depth: Int)?
+  public func frame(of thread: ThreadState, containing address: Address, limit: Int = 1 << 17) -> (frame: CallFrame, depth: Int)?
   {
     guard address >= thread.stackPointer - Self.redZone else { return nil }
     var depth = 0

@@ -51,7 +51,9 @@ extension DebugInformation {
   }
 
   private func qualified(_ target: String, _ qualifier: String) -> String {
-    target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
+    // Of a constant array the elements are constant already.
+    if target.hasSuffix("]"), target.contains(qualifier) { return target }
+    return target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
   }
 
   private func parameters(_ entry: inout Dwarf_Die, depth: Int) -> String {
