@@ -102,7 +102,7 @@ let package = Package(
     .target(name: "ProcessImage", dependencies: ["CLinux", "CZstd"]),
     .target(name: "Symbols", dependencies: ["ProcessImage", "CElfutils", "CDemangle"]),
     .target(name: "Heaps", dependencies: ["ProcessImage", "CMallow"]),
-    .target(name: "Analyses", dependencies: ["ProcessImage", "Symbols", "Heaps"]),
+    .target(name: "Analyses", dependencies: ["CLinux", "ProcessImage", "Symbols", "Heaps"]),
     .target(name: "Reports", dependencies: ["Analyses"]),
     .executableTarget(
       name: "mallow",
@@ -119,7 +119,7 @@ let package = Package(
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
     .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow", "Support"]),
     .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage", "CMallow", "Support"]),
-    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Analyses", "Heaps", "Symbols", "ProcessImage"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Analyses", "Heaps", "Symbols", "ProcessImage", "Support"]),
     .target(name: "Support", dependencies: ["Heaps", "ProcessImage", "CMallow"], path: "Tests/Support"),
   ]
 )

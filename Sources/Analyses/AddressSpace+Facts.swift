@@ -66,7 +66,7 @@ extension AddressSpace {
   /// What a mapping is by itself.
   static func kind(of mapping: Mapping) -> Kind {
     let name = mapping.name
-    if name.first == "[" {
+    if name.utf8.first == UInt8(ascii: "[") {
       switch name {
       case "[heap]": return .heap
       case "[stack]": return .stack
@@ -77,7 +77,7 @@ extension AddressSpace {
     }
     if !mapping.isReadable, !mapping.isWritable, !mapping.isExecutable { return .reserved }
     if mapping.isSharedMemory { return .shared }
-    return mapping.inode != 0 || name.first == "/" ? .file : .anonymous
+    return mapping.inode != 0 || name.utf8.first == UInt8(ascii: "/") ? .file : .anonymous
   }
 }
 

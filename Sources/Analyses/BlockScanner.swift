@@ -58,6 +58,22 @@ struct BlockScanner {
     return block
   }
 
+  /// Whether a word may point to a block; false for most that do not.
+  @inline(__always)
+  func mayBeReference(_ word: UInt64) -> Bool { word &- low < extent || isSwift && word >> 48 != 0 }
+
+  /// The rank of the live block that a word points to, and the disguise that the word is in, if any.
+  @inline(__always)
+  func reference(_ word: UInt64, _ ranks: Ranks) -> (node: UInt32, disguise: Disguise?)? {
+    if let block = heap.block(containing: Address(word)), let rank = ranks.rank(of: heap.number(of: block)) {
+      // An address within a block is the plainest, but need not be within what the program may use of it.
+      let isStart = heap.address(of: block).rawValue == word
+      return (UInt32(rank), isStart ? nil : disguise(of: word, pointingTo: block))
+    }
+    guard let block = target(of: word), let rank = ranks.rank(of: heap.number(of: block)) else { return nil }
+    return (UInt32(rank), disguise(of: word, pointingTo: block))
+  }
+
   /// In what disguise a word points to `block`; nil for a plain address in it.
   @inline(__always)
   func disguise(of word: UInt64, pointingTo block: BlockIndex) -> Disguise? {
@@ -83,11 +99,6 @@ struct BlockScanner {
       }
     }
     return size
-  }
-
-  /// Calls `body` for each readable stretch of a block that may hold references.
-  func forEachSpan(of block: BlockIndex, _ body: (Address, UnsafeRawBufferPointer) -> Void) {
-    mirror.forEachSpan(from: heap.address(of: block), count: heap.usableSize(of: block), body)
   }
 
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the

@@ -13,7 +13,7 @@ public struct BitSet: Sendable {
   }
 
   /// - Parameter words: the bitmap.
-  init(words: [UInt64]) {
+  public init(words: [UInt64]) {
     self.words = words
     capacity = words.count * 64
   }
@@ -69,6 +69,19 @@ public struct BitSet: Sendable {
       member += width
     }
     return count
+  }
+
+  /// The end of the run from `member` upward that is all members, or none of them; `limit` at most.
+  func runEnd(from member: Int, limit: Int) -> Int {
+    let flip: UInt64 = contains(member) ? .max : 0
+    var index = member >> 6
+    var word = (words[index] ^ flip) & (.max << UInt64(member & 63))
+    while word == 0 {
+      index += 1
+      if index << 6 >= limit { return limit }
+      word = words[index] ^ flip
+    }
+    return min(limit, index << 6 + word.trailingZeroBitCount)
   }
 
   public var isEmpty: Bool { words.allSatisfy { $0 == 0 } }

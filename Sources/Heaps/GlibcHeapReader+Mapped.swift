@@ -52,6 +52,11 @@ extension GlibcHeapReader {
     return result
   }
 
+  /// The mapped blocks that lie at the starts of anonymous memory, which are nearly all.
+  func chunksAtStarts(of gaps: [Range<UInt64>]) -> [Range<Address>] {
+    gaps.flatMap { chain(from: $0.lowerBound) }.map { Address($0.start)..<Address($0.end) }
+  }
+
   /// Blocks one behind the other from `start` on.
   private func chain(from start: UInt64) -> [MappedChunk] {
     var result: [MappedChunk] = []

@@ -9,26 +9,21 @@ extension MemoryMirror {
   @discardableResult
   public func stream(_ range: Range<Address>, _ body: (Address, UnsafeRawBufferPointer) -> Void) -> UInt64 {
     var total: UInt64 = 0
-    withUnsafeTemporaryAllocation(byteCount: Self.chunkSize, alignment: 64) { buffer in
-      for part in mapped(range) {
-        var position = part.lowerBound.rawValue
-        while position < part.upperBound.rawValue {
-          let count = min(Int(part.upperBound.rawValue - position), buffer.count)
-          let read = max(0, min(count, image.read(Address(position), into: .init(rebasing: buffer[..<count]))))
-          total += UInt64(read)
-          if read > 0 { body(Address(position), UnsafeRawBufferPointer(rebasing: buffer[..<read])) }
-          position += UInt64(read)
-          if read < count { position = (position >> Self.pageShift + 1) << Self.pageShift }
-        }
-      }
+    let window = MemoryWindow(self)
+    window.move(to: range)
+    window.forEachSpan(from: range.lowerBound.rawValue, to: range.upperBound.rawValue) { start, bytes in
+      total += UInt64(bytes.count)
+      body(Address(start), bytes)
     }
     return total
   }
 
   /// The parts of `range` that are mapped readable and may hold anything but zeros.
-  private func mapped(_ range: Range<Address>) -> [Range<Address>] {
+  func mapped(_ range: Range<Address>) -> [Range<Address>] {
     var result: [Range<Address>] = []
-    for mapping in mappings where mapping.isReadable && mapping.start < range.upperBound && mapping.end > range.lowerBound {
+    for mapping in mappings[firstMapping(endingAfter: range.lowerBound.rawValue)...] {
+      guard mapping.start < range.upperBound else { break }
+      guard mapping.isReadable else { continue }
       let part = max(mapping.start, range.lowerBound)..<min(mapping.end, range.upperBound)
       if mapping.inode == 0, let residentRanges {
         result += residentRanges(part).map { $0.clamped(to: part) }.filter { !$0.isEmpty }

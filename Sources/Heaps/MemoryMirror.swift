@@ -182,7 +182,7 @@ public final class MemoryMirror {
     return true
   }
 
-  private func firstMapping(endingAfter value: UInt64) -> Int {
+  func firstMapping(endingAfter value: UInt64) -> Int {
     var low = 0
     var high = mappings.count
     while low < high {

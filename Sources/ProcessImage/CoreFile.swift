@@ -28,7 +28,7 @@ public final class CoreFile: ProcessImage {
   /// What could not be read, and why: one sentence each.
   public let notes: [String]
 
-  private let memory: CoreMemory
+  let memory: CoreMemory
 
   /// Opens a core file.
   /// - Throws: ``CoreError``.

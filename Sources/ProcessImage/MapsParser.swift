@@ -51,6 +51,8 @@ struct MapsReader {
     defer { close(descriptor) }
     var reader = MapsReader()
     var mappings: [Mapping] = []
+    // What is not used of it costs nothing; growing would touch all memory twice.
+    mappings.reserveCapacity(1 << 16)
     // Longer than any line. The kernel gives a page of text at a time.
     return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32768) { buffer -> [Mapping]? in
       var filled = 0

@@ -46,7 +46,11 @@ final class ParallelPageScan: @unchecked Sendable {
     if let helper { pthread_join(helper, nil) }
     helper = nil
     errno = failure
-    return failure == 0 ? Array(results.joined()) : nil
+    guard failure == 0 else { return nil }
+    var found: [FoundPages] = []
+    found.reserveCapacity(results.reduce(0) { $0 + $1.count })
+    for result in results { found += result }
+    return found
   }
 
   private func locked<R>(_ body: () -> R) -> R {

@@ -105,7 +105,7 @@ extension LayoutRow {
     case .text, .rodata, .data, .bss:
       let isProtected = region.kind == .data && !region.permissions.contains(.write)
       return LayoutLabel(name: fileName(name), after: " \(region.kind.rawValue)\(isProtected ? " (relro)" : "")")
-    case .heap: return name == "[heap]" ? LayoutLabel(before: "heap (brk)") : LayoutLabel(before: "heap, ", name: name)
+    case .heap: return name == "[heap]" ? LayoutLabel(before: "heap (brk)") : LayoutLabel(before: "heap: ", name: name)
     case .stack: return LayoutLabel(before: "main stack", after: region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
     case .threadStack: return LayoutLabel(before: "stack ", name: name, after: region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
     case .guardPages: return LayoutLabel(before: "guard ", name: name)

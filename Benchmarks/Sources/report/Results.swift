@@ -65,6 +65,7 @@ struct Results: Codable {
       case ("instructions", 4): add("instructions", "", words[1], words[2], number(3))
       case ("give-back", 5): add("give-back", words[1], words[2], words[3], number(4))
       case ("idle", 4): add("idle", "", "private memory", words[1], number(3))
+      case ("leaks", 5): add("leaks-" + words[1], "", words[2], words[3], number(4))
       case ("internal", 6):
         add("internal", words[1], words[2], words[3], number(4))
         add("worst", words[1], words[2], words[3], number(5))

@@ -178,3 +178,6 @@ static inline pid_t mallow_fork_held(const char *file, char *const arguments[], 
   *failure = fail[0];
   return child;
 }
+
+/// Asks the processor to fetch a cache line, from any address.
+static inline void mallow_prefetch(const void *address) { __builtin_prefetch(address); }
