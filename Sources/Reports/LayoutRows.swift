@@ -100,7 +100,8 @@ extension LayoutRow {
 
   /// What a region is, in words.
   static func label(of region: AddressSpace.Region) -> LayoutLabel {
-    let name = region.name
+    // Cores of the kernel and of gdb do not name threads.
+    let name = region.name.isEmpty ? region.threadID.map { "\($0)" } ?? "" : region.name
     switch region.kind {
     case .text, .rodata, .data, .bss:
       let isProtected = region.kind == .data && !region.permissions.contains(.write)

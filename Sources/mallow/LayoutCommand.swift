@@ -90,7 +90,7 @@ struct LayoutCommand: ParsableCommand {
     let allocator = addAllocator(of: core, to: &facts)
     return LayoutSummary(
       target: Target(processID: 0, executable: core.executable, allocator: allocator), space: AddressSpace(facts), source: .contents,
-      notes: core.notes + ["Resident is what the core file holds of each region."])
+      notes: core.notes + ["Resident is what the core file holds of each region, or the files that were mapped."])
   }
 
   /// Names the allocator's memory.

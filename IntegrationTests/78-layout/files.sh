@@ -30,3 +30,22 @@ file_layout 'a static program' ./maps-static
 file_layout 'a static-pie' ./maps-static-pie
 [ ! "$has_32" ] || file_layout 'a 32-bit program as a file' ./maps-32
 file_layout "libc" "$(ldd ./maps | awk '/libc.so/ { print $3 }')"
+
+# A snapshot shows the same regions as the process did.
+./maps threads 3 >ready.log &
+server=$!
+servers+=("$server")
+if wait_until 10 grep -qx ready ready.log && "$mallow" layout --format json "$server" >live.json &&
+  "$mallow" snapshot "$server" --output threads.core >/dev/null; then
+  check 'a snapshot' python3 "$topic/check_core.py" "$mallow" live.json threads.core same
+else
+  fail 'a snapshot' 'none was taken'
+fi
+if gcore -o gdb "$server" >/dev/null 2>&1; then
+  check "gdb's core" python3 "$topic/check_core.py" "$mallow" live.json "gdb.$server" like
+  head -c 3000000 "gdb.$server" >cut.core
+  check 'a truncated core' "$mallow" layout cut.core
+else
+  fail "gdb's core" 'none was written'
+fi
+stop_servers
