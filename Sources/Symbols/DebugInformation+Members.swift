@@ -9,7 +9,8 @@ extension DebugInformation {
   func members(ofClass name: String) -> [Field] {
     guard var entry = classes[name] else { return [] }
     var result: [Field] = []
-    addMembers(of: &entry, at: 0, depth: 0, to: &result)
+    var budget = 16384
+    addMembers(of: &entry, at: 0, depth: 0, &budget, to: &result)
     return result
   }
 
@@ -41,7 +42,7 @@ extension DebugInformation {
       case DW_TAG_class_type, DW_TAG_structure_type:
         guard dwarf_hasattr(&child, UInt32(DW_AT_declaration)) == 0, let text = dwarf_diename(&child) else { continue }
         let name = scope + String(cString: text)
-        let tidy = tidyCPlusPlus(name)
+        let tidy = tidyCPlusPlus(Self.withDemangledIntegers(name))
         if classes[tidy] == nil { classes[tidy] = child }
         addClasses(in: child, scope: name + "::", depth: depth + 1, visited: &visited, to: &classes)
       default: break
@@ -49,21 +50,37 @@ extension DebugInformation {
     } while moveToSibling(&child)
   }
 
+  /// GCC spells the arguments of templates out, `long unsigned int`, where demangled names have `unsigned long`.
+  private static func withDemangledIntegers(_ name: String) -> String {
+    guard name.contains("<"), name.contains(" int") else { return name }
+    var text = Array(name.utf8)
+    for (spelling, demangled) in integers { text = replacing(text, spelling, with: demangled) }
+    return String(decoding: text, as: UTF8.self)
+  }
+
+  private static let integers = [
+    ("long long unsigned int", "unsigned long long"), ("long unsigned int", "unsigned long"), ("short unsigned int", "unsigned short"),
+    ("long long int", "long long"), ("long int", "long"), ("short int", "short"),
+  ]
+
   /// Entries beyond this are not looked at: a large program has some 10 million.
   private static let visitLimit = 5_000_000
 
-  private func addMembers(of entry: inout Dwarf_Die, at base: UInt64, depth: Int, to result: inout [Field]) {
+  /// - Parameter budget: how many more entries to look at: damaged debug information may have classes derive from themselves.
+  private func addMembers(of entry: inout Dwarf_Die, at base: UInt64, depth: Int, _ budget: inout Int, to result: inout [Field]) {
     var child = Dwarf_Die()
     guard depth < 16, dwarf_child(&entry, &child) == 0 else { return }
     repeat {
       let isBase = tag(&child) == DW_TAG_inheritance
-      guard isBase || tag(&child) == DW_TAG_member, result.count < 4096 else { continue }
+      budget -= 1
+      guard budget > 0 else { return }
+      guard isBase || tag(&child) == DW_TAG_member else { continue }
       // Static members have no place in an object; virtual bases have one that only the object tells.
       let unionPlace: UInt64? = tag(&entry) == DW_TAG_union_type ? 0 : nil
       guard let offset = unsigned(DW_AT_data_member_location, of: &child) ?? unionPlace, var type = memberType(of: &child) else { continue }
       let place = base &+ offset
       if isBase || dwarf_diename(&child) == nil {
-        addMembers(of: &type, at: place, depth: depth + 1, to: &result)
+        addMembers(of: &type, at: place, depth: depth + 1, &budget, to: &result)
       } else if let name = dwarf_diename(&child), dwarf_hasattr(&child, UInt32(DW_AT_artificial)) == 0 {
         result.append(Field(name: String(cString: name), offset: place, size: size(ofType: &type)))
       }

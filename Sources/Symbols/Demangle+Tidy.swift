@@ -99,7 +99,7 @@ extension [UInt8] {
 }
 
 /// `text` with each `pattern` replaced. Stands in for Foundation's, which would make the program several times larger.
-private func replacing(_ text: [UInt8], _ pattern: String, with replacement: String) -> [UInt8] {
+func replacing(_ text: [UInt8], _ pattern: String, with replacement: String) -> [UInt8] {
   let pattern = Array(pattern.utf8)
   var result: [UInt8] = []
   result.reserveCapacity(text.count)

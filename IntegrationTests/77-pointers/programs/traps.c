@@ -47,9 +47,19 @@ static NOINLINE void only_timer(void) {
 }
 
 static NOINLINE void only_behind(void) {
-  // Large, so that no other block lies there.
-  char *block = malloc(3 << 20);
-  behind = block + malloc_usable_size(block);
+  // The address is the next block's where that is live: it is freed here.
+  char *blocks[64];
+  for (int i = 0; i < 64; i++) blocks[i] = malloc(1008);
+  for (int i = 0; i < 63; i++) {
+    char *end = blocks[i] + malloc_usable_size(blocks[i]);
+    if (!behind && blocks[i + 1] >= end && blocks[i + 1] <= end + 16) {
+      behind = end;
+    } else {
+      free(blocks[i]);
+    }
+  }
+  free(blocks[63]);
+  if (!behind) exit(3);
 }
 
 static NOINLINE void only_packed(void) {
