@@ -119,7 +119,7 @@ let package = Package(
     .testTarget(name: "SymbolsTests", dependencies: ["Symbols", "ProcessImage"]),
     .testTarget(name: "HeapsTests", dependencies: ["Heaps", "ProcessImage", "CMallow", "Support"]),
     .testTarget(name: "AnalysesTests", dependencies: ["Analyses", "Heaps", "ProcessImage", "CMallow", "Support"]),
-    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Analyses", "Heaps", "ProcessImage"]),
+    .testTarget(name: "ReportsTests", dependencies: ["Reports", "Analyses", "Heaps", "Symbols", "ProcessImage", "Support"]),
     .target(name: "Support", dependencies: ["Heaps", "ProcessImage", "CMallow"], path: "Tests/Support"),
   ]
 )

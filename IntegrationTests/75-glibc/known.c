@@ -108,10 +108,13 @@ static void blocked_break(void) {
   mixed(20000, 1000);
 }
 
-/* Overwrites what calls have left on the stack. */
+/* Overwrites what calls have left on the stack and in vector registers. */
 __attribute__((noinline)) static void scrub(void) {
   volatile char room[64 << 10];
   for (size_t i = 0; i < sizeof room; i++) room[i] = 0;
+  __asm__ volatile("pxor %%xmm0,%%xmm0; pxor %%xmm1,%%xmm1; pxor %%xmm2,%%xmm2; pxor %%xmm3,%%xmm3;"
+                   "pxor %%xmm4,%%xmm4; pxor %%xmm5,%%xmm5; pxor %%xmm6,%%xmm6; pxor %%xmm7,%%xmm7" ::: "xmm0", "xmm1",
+                   "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
 }
 
 static pthread_barrier_t barrier;
@@ -125,8 +128,8 @@ static void *thread(void *argument) {
   int *mine = mmap(NULL, sizeof(int) * thread_blocks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   for (int i = 0; i < thread_blocks; i++) mine[i] = allocate(1 + random_below(thread_largest));
   for (int i = 0; i < thread_blocks; i += 2) release(mine[i]);
-  scrub();
   pthread_barrier_wait(&barrier);
+  scrub();
   /* Every other thread ends. */
   if ((uintptr_t)argument % 2)
     for (;;) pause();

@@ -27,6 +27,7 @@ extension AddressSpace {
     regions.reserveCapacity(facts.mappings.count + labels.count)
     var next = 0
     var covering: [AddressSpaceLabel] = []
+    var cursor = facts.residency.map { ResidencyCursor($0) }
     for mapping in facts.mappings {
       var start = mapping.start
       while start < mapping.end {
@@ -34,7 +35,7 @@ extension AddressSpace {
           covering.append(labels[next])
           next += 1
         }
-        covering.removeAll { $0.range.upperBound <= start }
+        if !covering.isEmpty { covering.removeAll { $0.range.upperBound <= start } }
         var end = mapping.end
         if next < labels.count { end = min(end, labels[next].range.lowerBound) }
         for label in covering { end = min(end, label.range.upperBound) }
@@ -53,7 +54,8 @@ extension AddressSpace {
         } else if region.kind == .threadStack, let pointer = region.threadID.flatMap({ stackPointers[$0] }), pointer >= start, pointer < end {
           region.usedDepth = end - pointer
         }
-        if let residency = facts.residency { region.counts = residency.counts(in: start..<end) } else { region.counts.size = end - start }
+        region.counts.size = end - start
+        if let counts = cursor?.counts(in: start..<end) { region.counts = counts }
         regions.append(region)
         start = end
       }
@@ -64,7 +66,7 @@ extension AddressSpace {
   /// What a mapping is by itself.
   static func kind(of mapping: Mapping) -> Kind {
     let name = mapping.name
-    if name.first == "[" {
+    if name.utf8.first == UInt8(ascii: "[") {
       switch name {
       case "[heap]": return .heap
       case "[stack]": return .stack
@@ -75,7 +77,7 @@ extension AddressSpace {
     }
     if !mapping.isReadable, !mapping.isWritable, !mapping.isExecutable { return .reserved }
     if mapping.isSharedMemory { return .shared }
-    return mapping.inode != 0 || name.first == "/" ? .file : .anonymous
+    return mapping.inode != 0 || name.utf8.first == UInt8(ascii: "/") ? .file : .anonymous
   }
 }
 

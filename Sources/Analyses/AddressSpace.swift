@@ -98,7 +98,11 @@ public struct AddressSpace: Sendable {
   }
 
   /// The sum of all regions.
-  public var total: PageCounts { regions.reduce(into: PageCounts()) { $0 += $1.counts } }
+  public var total: PageCounts {
+    var total = PageCounts()
+    for index in regions.indices { total += regions[index].counts }
+    return total
+  }
 }
 
 /// What may be done with memory.

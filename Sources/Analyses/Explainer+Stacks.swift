@@ -63,7 +63,9 @@ extension Explainer {
       return Place.StartPart(
         label: label, value: mirror.word(aligned).map { Address($0).description } ?? "", offset: address - aligned)
     }
-    if start.argumentPointers.contains(address) { return word("pointer argv[\((address - start.argumentPointers.lowerBound) / 8)]") }
+    if start.argumentPointers.contains(address) {
+      return word("pointer argv[\((address - start.argumentPointers.lowerBound) / 8)]")
+    }
     if start.environmentPointers.contains(address) {
       return word("pointer envp[\((address - start.environmentPointers.lowerBound) / 8)]")
     }
@@ -78,18 +80,17 @@ extension Explainer {
 
   /// The string, of those that begin at the given addresses, that an address lies in, its zero byte included.
   private func string(at address: Address, of strings: [Address]) -> (index: Int, text: String)? {
-    for (index, string) in strings.enumerated() where string <= address && address - string < 1 << 20 {
-      let bytes = mirror.bytes(string, count: 1 << 20)
-      let text = bytes.prefix { $0 != 0 }
-      if address - string <= UInt64(text.count) { return (index, String(decoding: text, as: UTF8.self)) }
-    }
-    return nil
+    let below = strings.indices.filter { strings[$0] <= address }
+    guard let index = below.max(by: { strings[$0] < strings[$1] }), address - strings[index] < 1 << 20 else { return nil }
+    let text = mirror.bytes(strings[index], count: 1 << 20).prefix { $0 != 0 }
+    return address - strings[index] <= UInt64(text.count) ? (index, String(decoding: text, as: UTF8.self)) : nil
   }
 
   /// The names in <elf.h>.
   private static func auxiliaryName(_ type: UInt64) -> String {
     let names: [UInt64: String] = [
-      0: "AT_NULL", 3: "AT_PHDR", 4: "AT_PHENT", 5: "AT_PHNUM", 6: "AT_PAGESZ", 7: "AT_BASE", 8: "AT_FLAGS", 9: "AT_ENTRY", 11: "AT_UID",
+      0: "AT_NULL", 3: "AT_PHDR", 4: "AT_PHENT", 5: "AT_PHNUM", 6: "AT_PAGESZ", 7: "AT_BASE", 8: "AT_FLAGS", 9: "AT_ENTRY",
+      11: "AT_UID",
       12: "AT_EUID", 13: "AT_GID", 14: "AT_EGID", 15: "AT_PLATFORM", 16: "AT_HWCAP", 17: "AT_CLKTCK", 23: "AT_SECURE",
       24: "AT_BASE_PLATFORM", 25: "AT_RANDOM", 26: "AT_HWCAP2", 27: "AT_RSEQ_FEATURE_SIZE", 28: "AT_RSEQ_ALIGN", 31: "AT_EXECFN",
       33: "AT_SYSINFO_EHDR", 51: "AT_MINSIGSTKSZ",

@@ -13,6 +13,7 @@ public struct Explainer {
   let callFrames: CallFrames
   let threadLocals: ThreadLocals
   let start: ProgramStart?
+  private let traits: ProgramTraits
   private let types: (any TypeNaming)?
   private let stackSymbolizer: (any StackSymbolizing)?
 
@@ -21,13 +22,14 @@ public struct Explainer {
   ///   - stackSymbolizer: turns recorded stacks into frames.
   public init(
     mirror: MemoryMirror, heap: TargetHeap, symbolizer: Symbolizer, threadLocals: ThreadLocals, space: AddressSpace,
-    types: (any TypeNaming)? = nil, stackSymbolizer: (any StackSymbolizing)? = nil
+    traits: ProgramTraits, types: (any TypeNaming)? = nil, stackSymbolizer: (any StackSymbolizing)? = nil
   ) {
     self.mirror = mirror
     self.heap = heap
     self.symbolizer = symbolizer
     self.space = space
     self.types = types
+    self.traits = traits
     self.stackSymbolizer = stackSymbolizer
     self.threadLocals = threadLocals
     callFrames = CallFrames(image: mirror, symbolizer: symbolizer)
@@ -45,8 +47,10 @@ public struct Explainer {
       // The loader allocates thread-local memory of libraries that were loaded later, and a program may allocate stacks.
       if result.place.kind != "thread-local" { result.place.kind = "heap" }
       result.block = Explanation.HeapBlock(
-        block: block, type: block.state == .live ? types?.typeName(at: block.start, size: block.size) : nil,
-        stack: block.stack.flatMap { heap.stacks[$0] }.flatMap { stackSymbolizer?.frames($0.frames) }, isBehind: address >= block.end,
+        block: block, freeKind: heap.glibc?.freeKind(of: index),
+        type: block.state == .live ? types?.typeName(at: block.start, size: block.size) : nil,
+        stack: block.stack.flatMap { heap.stacks[$0] }.flatMap { stackSymbolizer?.frames($0.frames) },
+        isBehind: address >= block.end,
         keptBy: block.state == .live && findsHolders ? holders(of: index) : nil)
     }
     if result.place.kind == "heap" { (result.diagnoses, result.furtherDiagnoses) = (heap.diagnoses, heap.furtherDiagnoses) }
@@ -94,17 +98,19 @@ public struct Explainer {
   }
 
   private func holders(of block: BlockIndex) -> Explanation.Holders {
-    let isSwift = mirror.mappings.contains { $0.name.contains("/libswiftCore.so") }
-    let scanner = BlockScanner(heap.heap, isSwift: isSwift)
-    let search = ChainSearch(scanner, roots: Roots(mirror, heapRanges: heap.heapRanges)) {
-      symbolizer.modulePath(containing: $0.lowerBound) != nil
+    let scanner = BlockScanner(heap.heap, isSwift: traits.isSwift)
+    let roots = Roots(mirror, heapRanges: heap.heapRanges)
+    let search = ChainSearch(scanner, roots: roots) { symbolizer.modulePath(containing: $0.lowerBound) != nil }
+    guard let chain = search.chain(to: block) else {
+      return Reachability(scanner, roots: roots).marks.contains(heap.heap.number(of: block)) ? .unaligned : .nothing
     }
-    guard let chain = search.chain(to: block) else { return .nothing }
-    var result = Explanation.Chain(chain: chain, types: chain.links.map { types?.typeName(at: $0.start, size: $0.size) })
+    var result = Explanation.Chain(
+      chain: chain, types: chain.links.map { types?.typeName(at: $0.start, size: $0.size) },
+      fields: chain.links.map { link in link.offset.flatMap { types?.fieldName(at: link.start, size: link.size, offset: $0) } })
     switch chain.root {
     case .memory(let address): result.root = place(address)
     case .register(let thread, _): result.thread = mirror.image.threads.first { $0.threadID == thread }.map { Place.Thread($0) }
-    case .endedThread: break
+    case .endedThread, .kernel: break
     }
     return .chain(result)
   }

@@ -47,7 +47,14 @@ public struct Place: Sendable {
     /// Bytes from its start to the address.
     public var offset: UInt64
     /// Whether it is an environment variable.
-    public var isVariable = false
+    public var isVariable: Bool
+
+    public init(label: String, value: String, offset: UInt64, isVariable: Bool = false) {
+      self.label = label
+      self.value = value
+      self.offset = offset
+      self.isVariable = isVariable
+    }
   }
 
   public var address: Address
@@ -76,6 +83,8 @@ public struct Explanation: Sendable {
   /// The heap block that an address lies in.
   public struct HeapBlock: Sendable {
     public var block: Block
+    /// What glibc keeps a block for that is not live.
+    public var freeKind: GlibcHeap.FreeKind?
     public var type: String?
     /// Frames of the stack that allocated it, innermost first, where that was recorded.
     public var stack: [StackFrame]?
@@ -88,6 +97,8 @@ public struct Explanation: Sendable {
   /// What keeps a block alive.
   public enum Holders: Sendable {
     case nothing
+    /// It can be reached, but only by pointers that lie at addresses no compiler would choose; these are not followed here.
+    case unaligned
     case chain(Chain)
   }
 
@@ -98,6 +109,8 @@ public struct Explanation: Sendable {
     public var root: Place?
     /// The types of the blocks on the way.
     public var types: [String?]
+    /// The names of the fields that hold the pointers, where the types tell.
+    public var fields: [String?]
     /// The root's thread, if it is a register.
     public var thread: Place.Thread?
   }
@@ -107,6 +120,11 @@ public struct Explanation: Sendable {
     public var region: AddressSpace.Region
     /// Bytes between the region and the address: from its last byte up to the address, or from the address up to its first.
     public var distance: UInt64
+
+    public init(region: AddressSpace.Region, distance: UInt64) {
+      self.region = region
+      self.distance = distance
+    }
   }
 
   public var target: Target

@@ -45,6 +45,7 @@ public struct FileLayout: Sendable {
     let loaded = file.segments.filter { $0.isLoaded && $0.memorySize > 0 }.sorted { $0.address < $1.address }
     let sections = file.sections.filter { $0.isLoaded && $0.size > 0 }
     let relro = file.segments.first { $0.isReadOnlyAfterRelocation && $0.memorySize > 0 }.flatMap { Self.protected($0) }
+    if loaded.isEmpty { notes.append("It has no segment to load: an object file is linked into a program first.") }
     for segment in loaded {
       guard segment.fileSize <= segment.memorySize, !segment.address.addingReportingOverflow(segment.memorySize).overflow,
         segment.address + segment.memorySize <= UInt64.max - Self.pageSize

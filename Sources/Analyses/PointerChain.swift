@@ -13,6 +13,8 @@ public struct PointerChain: Hashable, Sendable {
     case register(thread: Int32, name: String)
     /// A word that glibc keeps for the stack of a thread that has ended.
     case endedThread
+    /// A word that only the kernel holds, and what for.
+    case kernel(String)
   }
 
   /// A block on the way.
@@ -25,17 +27,19 @@ public struct PointerChain: Hashable, Sendable {
   }
 
   public var root: Root
-  /// From the block that the root points to up to the one that was asked about.
+  /// From the block that the root points to up to the one that was asked about; of a very long chain the first and the last ones.
   public var links: [Link]
+  /// How many are left out, after the first half of `links`.
+  public var omitted = 0
 }
 
 /// A search for the shortest chain to a block: breadth first, from variables of the program and its libraries; where none leads there,
-/// from stacks and all other memory; at last from registers. What is reached from a variable says more than a leftover on a stack.
+/// from stacks and all other memory; at last from registers and what the kernel holds. What is reached from a variable says more than a leftover on a stack.
 ///
 /// Memory: a bit for each block, and 12 bytes for each that is met before the one that is looked for.
 struct ChainSearch {
   private let scanner: BlockScanner
-  private let words: [UInt64]
+  private let roots: Roots
   /// Ranges in the order they are to be tried.
   private let phases: [[Range<Address>]]
 
@@ -46,11 +50,12 @@ struct ChainSearch {
   }
 
   private static let root = UInt32.max
+  private static let linkLimit = 1000
 
   /// - Parameter isVariable: whether a range of the roots belongs to an executable or library.
   init(_ scanner: BlockScanner, roots: Roots, isVariable: (Range<Address>) -> Bool) {
     self.scanner = scanner
-    words = roots.words
+    self.roots = roots
     var (variables, others): ([Range<Address>], [Range<Address>]) = ([], [])
     for range in roots.ranges {
       if isVariable(range) { variables.append(range) } else { others.append(range) }
@@ -66,7 +71,9 @@ struct ChainSearch {
     let wanted = scanner.heap.number(of: target)
 
     func meet(_ block: BlockIndex, from parent: UInt32) {
-      if marks.insert(scanner.heap.number(of: block)), met.count < Int(UInt32.max) { met.append(Met(block: block, parent: parent)) }
+      if marks.insert(scanner.heap.number(of: block)), met.count < Int(UInt32.max) {
+        met.append(Met(block: block, parent: parent))
+      }
     }
     /// Goes on from what was met; true once the target is.
     func advance() -> Bool {
@@ -82,7 +89,7 @@ struct ChainSearch {
       for range in ranges { forEachWord(of: range) { _, word in scanner.target(of: word).map { meet($0, from: Self.root) } } }
       if advance() { return chain(to: wanted, met) }
     }
-    for word in words { scanner.target(of: word).map { meet($0, from: Self.root) } }
+    for word in roots.words + roots.kernelWords.map(\.value) { scanner.target(of: word).map { meet($0, from: Self.root) } }
     return advance() ? chain(to: wanted, met) : nil
   }
 
@@ -95,12 +102,14 @@ struct ChainSearch {
       blocks.append(met[position].block)
     }
     blocks.reverse()
-    let links = blocks.indices.map { index in
+    let omitted = max(0, blocks.count - Self.linkLimit)
+    let shown = omitted == 0 ? Array(blocks.indices) : blocks.indices.prefix(Self.linkLimit / 2) + blocks.indices.suffix(Self.linkLimit / 2)
+    let links = shown.map { index in
       PointerChain.Link(
         start: heap.address(of: blocks[index]), size: heap.usableSize(of: blocks[index]),
         offset: index + 1 < blocks.count ? offset(from: blocks[index], to: blocks[index + 1]) : nil)
     }
-    return PointerChain(root: root(of: blocks[0]), links: links)
+    return PointerChain(root: root(of: blocks[0]), links: links, omitted: omitted)
   }
 
   private func offset(from block: BlockIndex, to target: BlockIndex) -> UInt64? {
@@ -123,7 +132,7 @@ struct ChainSearch {
         return .register(thread: thread.threadID, name: Self.registerName(index))
       }
     }
-    return .endedThread
+    return roots.kernelWords.first { scanner.target(of: $0.value) == block }.map { .kernel($0.holder.rawValue) } ?? .endedThread
   }
 
   private func forEachWord(of range: Range<Address>, _ body: (Address, UInt64) -> Void) {
@@ -139,7 +148,8 @@ struct ChainSearch {
   /// By the order of ``ThreadState/registerWords``.
   static func registerName(_ index: Int) -> String {
     let names = [
-      "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip", "eflags",
+      "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rip",
+      "eflags",
       "orig_rax", "fs_base", "gs_base",
     ]
     return index < names.count ? names[index] : "a vector register"

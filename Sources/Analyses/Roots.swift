@@ -23,9 +23,20 @@ struct Roots {
     let stacks = ThreadStacks(mirror, heapRanges: heapRanges)
     words += stacks.words
     let excluded = (heapRanges + stacks.deadRanges).sorted { $0.lowerBound < $1.lowerBound }
-    for mapping in mirror.mappings where Self.mayHoldPointers(mapping) {
-      append(mapping.start..<mapping.end, without: excluded)
+    let mappings = mirror.mappings
+    for (index, mapping) in mappings.enumerated() {
+      let next = index + 1 < mappings.count ? mappings[index + 1] : nil
+      if Self.mayHoldPointers(mapping) || next.map({ Self.isProtectedData(mapping, before: $0) }) ?? false {
+        append(mapping.start..<mapping.end, without: excluded)
+      }
     }
+  }
+
+  /// Whether a mapping is the front of a module's data that is made read-only once it is relocated (RELRO). A static program
+  /// and the dynamic loader allocate before that, and hold what they allocated there.
+  private static func isProtectedData(_ mapping: Mapping, before next: Mapping) -> Bool {
+    mapping.isReadable && !mapping.isWritable && !mapping.isExecutable && !mapping.isShared && next.isWritable && !next.isShared
+      && mapping.end == next.start && mapping.name.hasPrefix("/") && mapping.name == next.name
   }
 
   static func mayHoldPointers(_ mapping: Mapping) -> Bool {

@@ -73,6 +73,19 @@ public struct BitSet: Sendable {
     return count
   }
 
+  /// The end of the run from `member` upward that is all members, or none of them; `limit` at most.
+  func runEnd(from member: Int, limit: Int) -> Int {
+    let flip: UInt64 = contains(member) ? .max : 0
+    var index = member >> 6
+    var word = (storage[index] ^ flip) & (.max << UInt64(member & 63))
+    while word == 0 {
+      index += 1
+      if index << 6 >= limit { return limit }
+      word = storage[index] ^ flip
+    }
+    return min(limit, index << 6 + word.trailingZeroBitCount)
+  }
+
   public var isEmpty: Bool { storage.allSatisfy { $0 == 0 } }
 
   public var count: Int { storage.reduce(0) { $0 + $1.nonzeroBitCount } }

@@ -45,10 +45,15 @@ public struct GlibcHeap {
   public let furtherDiagnoses: Int
   private let lists: FreeLists
 
-  /// Reads the heap; nil where the image has none, or where nothing was ever allocated.
+  /// Whether nothing was ever allocated from it: then another allocator may have taken its place.
+  public let isUnused: Bool
+
+  /// Reads the heap; nil where the image has none.
   public init?(_ mirror: MemoryMirror) {
     var reader = GlibcHeapReader(mirror)
-    let records = reader.findArenas()
+    var records = reader.findArenas()
+    isUnused = records.isEmpty
+    if records.isEmpty, let unused = reader.findUnusedArena() { records = [unused] }
     guard !records.isEmpty else { return nil }
     let parameters = reader.findParameters(records)
     let arenas = reader.readArenas(records, parameters)

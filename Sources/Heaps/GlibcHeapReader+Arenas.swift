@@ -31,6 +31,29 @@ extension GlibcHeapReader {
     return found
   }
 
+  /// A main arena that nothing was ever allocated from, as glibc's file has it: alone in its ring, attached to one thread, and
+  /// with bins that are not set up.
+  func findUnusedArena() -> ArenaRecord? {
+    for mapping in mirror.mappings where Self.mayHoldMainArena(mapping) {
+      var found: ArenaRecord?
+      mirror.stream(mapping.start..<mapping.end) { start, bytes in
+        for offset in stride(from: 0, to: bytes.count - 23, by: 8) {
+          let distance = start.rawValue &+ UInt64(offset) &- bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+          for before in GlibcLayout.startsBeforeBins where distance == before + GlibcLayout.nextAfterBins {
+            let bins = start.rawValue + UInt64(offset) - GlibcLayout.nextAfterBins
+            guard bytes.loadUnaligned(fromByteOffset: offset + 8, as: UInt64.self) == 0,
+              bytes.loadUnaligned(fromByteOffset: offset + 16, as: UInt64.self) == 1,
+              (0..<GlibcLayout.binCount * 2).allSatisfy({ word(bins + $0 * 8) == 0 })
+            else { continue }
+            found = ArenaRecord(state: bins - before, bins: bins, isMain: true, top: bins - GlibcLayout.headerSize)
+          }
+        }
+      }
+      if let found { return found }
+    }
+    return nil
+  }
+
   /// It is initialised data, so its memory is mapped from the module's file.
   private static func mayHoldMainArena(_ mapping: Mapping) -> Bool {
     mapping.isReadable && mapping.isWritable && !mapping.isShared && mapping.name.hasPrefix("/") && !mapping.name.hasPrefix("/dev/")

@@ -25,7 +25,7 @@ extension GlibcHeapReader {
     }
     for chunk in found {
       var run = ChunkRun()
-      run.addLarge(chunk.block, size: chunk.end - chunk.block, isLive: true, kind: .huge, reserved: 0)
+      run.addLarge(chunk.block, size: chunk.end - chunk.block, isLive: true, kind: .mapped, reserved: 0)
       runs.append(run)
     }
     return found.map { Address($0.start)..<Address($0.end) }
@@ -50,6 +50,11 @@ extension GlibcHeapReader {
       if start < mapping.end { result.append(start.rawValue..<mapping.end.rawValue) }
     }
     return result
+  }
+
+  /// The mapped blocks that lie at the starts of anonymous memory, which are nearly all.
+  func chunksAtStarts(of gaps: [Range<UInt64>]) -> [Range<Address>] {
+    gaps.flatMap { chain(from: $0.lowerBound) }.map { Address($0.start)..<Address($0.end) }
   }
 
   /// Blocks one behind the other from `start` on.

@@ -31,6 +31,8 @@ public struct HeapPage: Sendable {
     case span
     /// One block with a mapping of its own.
     case huge
+    /// The same of glibc's malloc. It nearly always has room to spare, and its end is where some other mapping starts.
+    case mapped
     /// Blocks of any size, each a multiple of 16 bytes apart.
     case chunks
   }
@@ -226,7 +228,7 @@ public struct Heap {
   public func block(endingAt address: Address) -> BlockIndex? {
     guard let block = block(containing: address - 1) else { return nil }
     let page = pages[Int(block.page)]
-    guard page.reserved == 0, page.address(of: Int(block.index) + 1) == address else { return nil }
+    guard page.reserved == 0, page.kind != .mapped, page.address(of: Int(block.index) + 1) == address else { return nil }
     return block
   }
 

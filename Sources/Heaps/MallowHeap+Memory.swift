@@ -26,7 +26,7 @@ extension MallowHeap {
         Address($0.base)..<Address($0.end),
         name: Int32(bitPattern: $0.record.kind) == MALLOW_MAP_REGION ? "Mallow region" : "Mallow huge block")
     }
-    let books = reader.ranges([], reader.readMetadata()).map { AllocatorMemory($0, name: "Mallow's books") }
+    let books = reader.metadataRanges([], reader.readMetadata()).map { AllocatorMemory($0, name: "Mallow's books") }
     return regions + books
   }
 }

@@ -17,6 +17,8 @@ public struct MallowHeap {
   public let furtherDiagnoses: Int
   /// Memory of the allocator itself: regions, huge mappings and metadata, in address order. Words there are not the program's.
   public let heapRanges: [Range<Address>]
+  /// The part of it that holds the allocator's book-keeping, in address order. All else is pages and free slices.
+  public let metadataRanges: [Range<Address>]
   /// Whether the allocator ran in hardened mode.
   public let isHardened: Bool
   public let profile: Profile
@@ -46,7 +48,8 @@ public struct MallowHeap {
     let metadata = reader.readMetadata()
     stacks = reader.readStacks()
     statistics = reader.statistics(self.heap, regions, threadHeaps, metadata)
-    heapRanges = reader.ranges(regions, metadata)
+    metadataRanges = reader.metadataRanges(regions, metadata)
+    heapRanges = (regions.map { Address($0.base)..<Address($0.end) } + metadataRanges).merged()
     diagnoses = reader.log.diagnoses
     furtherDiagnoses = reader.log.dropped
     isHardened = reader.introspection.hardened != 0

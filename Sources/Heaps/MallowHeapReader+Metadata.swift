@@ -47,9 +47,12 @@ extension MallowHeapReader {
     return chunks
   }
 
-  /// Everything that is the allocator's, in address order and merged.
-  func ranges(_ regions: [Region], _ metadata: [Range<Address>]) -> [Range<Address>] {
-    var ranges = regions.map { Address($0.base)..<Address($0.end) } + metadata
+  /// All book-keeping: chunks of metadata, tables, and what precedes huge blocks. In address order and merged.
+  func metadataRanges(_ regions: [Region], _ metadata: [Range<Address>]) -> [Range<Address>] {
+    var ranges = metadata
+    for region in regions where Int32(bitPattern: region.record.kind) == MALLOW_MAP_HUGE {
+      ranges.append(Address(region.base)..<Address(region.record.block))
+    }
     func add(_ start: UInt64, _ count: UInt64) {
       if start != 0, count > 0, count <= UInt64.max - start { ranges.append(Address(start)..<Address(start) + count) }
     }
@@ -107,7 +110,7 @@ extension Region {
 
 extension [Range<Address>] {
   /// The same memory in address order, touching and overlapping ranges joined.
-  func merged() -> [Range<Address>] {
+  public func merged() -> [Range<Address>] {
     var result: [Range<Address>] = []
     for range in sorted(by: { $0.lowerBound < $1.lowerBound }) {
       if let last = result.last, range.lowerBound <= last.upperBound {

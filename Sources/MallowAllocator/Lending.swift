@@ -4,8 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import CMallow
 
-/// How many classes up a lender may be at most: blocks that are half as large again.
-private let reach = 5
+/// How many classes up a page may be that a class takes blocks of: a quarter larger, or the next power of two.
+let lendingReach = 8
 
 /// How many small loans a class takes before it gets more memory of its own: they cost about as much time as the first touch of that
 /// memory.
@@ -17,9 +17,9 @@ private let largeLoan = 16
 func lender(_ heap: Heap, to sizeClass: Int, evenFew: Bool) -> Page? {
   // The fast path looks whether there is a block at all only for sizes above its table's.
   let own = blockSize(ofClass: sizeClass)
-  let most = min(own &+ own / 2, own > directLimit ? .max : directLimit)
+  let most = min(own &+ own / 4, own > directLimit ? .max : directLimit)
   let loans = mallow_heap_loans(heap) + sizeClass
-  for larger in (sizeClass &+ 1)..<min(sizeClass &+ 1 &+ reach, Int(MALLOW_CLASS_COUNT)) {
+  for larger in (sizeClass &+ 1)..<min(sizeClass &+ 1 &+ lendingReach, Int(MALLOW_CLASS_COUNT)) {
     let size = blockSize(ofClass: larger)
     if size > most { break }
     guard let page = frontPage(heap, larger, trailers: false) else { continue }
@@ -36,6 +36,8 @@ func lender(_ heap: Heap, to sizeClass: Int, evenFew: Bool) -> Page? {
   return nil
 }
 
+/// Blocks up to this many bytes may be those of a coarser class.
+private let largestFine: UInt64 = 256
 /// A heap with fewer pages than this is small.
 private let smallHeap: UInt32 = 16
 
@@ -44,7 +46,7 @@ private let smallHeap: UInt32 = 16
 /// collect pages of both kinds.
 func coarsePage(_ heap: Heap, insteadOf sizeClass: Int) -> Page? {
   let size = blockSize(ofClass: sizeClass)
-  if size > directLimit || heap.pointee.next != 0 || heap.pointee.pages >= smallHeap || mallow_heap_handed_out(heap)[sizeClass] > 64 { return nil }
+  if size > largestFine || heap.pointee.next != 0 || heap.pointee.pages >= smallHeap || mallow_heap_handed_out(heap)[sizeClass] > 64 { return nil }
   let coarse = coarseClass(size)
   if coarse == sizeClass || mallow_heap_until_sample(heap)[coarse] < Int64(blockSize(ofClass: coarse)) { return nil }
   guard let page = frontPage(heap, coarse, trailers: false) ?? makePage(heap, coarse, trailers: false) else { return nil }
@@ -57,14 +59,14 @@ func coarsePage(_ heap: Heap, insteadOf sizeClass: Int) -> Page? {
 }
 
 /// The class of the next power of two, at least 32 bytes.
-private func coarseClass(_ size: UInt64) -> Int {
+func coarseClass(_ size: UInt64) -> Int {
   sizeClass(of: max(1 &<< UInt64(64 &- (size &- 1).leadingZeroBitCount), 32))
 }
 
 /// Lets no smaller class take blocks of a page any more.
 func takeBack(_ page: Page, lentBy heap: Heap) {
   let index = page.sizeClass
-  for smaller in max(index &- reach, 0)..<index where mallow_heap_current(heap)[smaller] == page.address {
+  for smaller in max(index &- lendingReach, 0)..<index where mallow_heap_current(heap)[smaller] == page.address {
     setCurrent(heap, smaller, heap.noPage)
   }
 }

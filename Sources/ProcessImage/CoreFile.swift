@@ -23,10 +23,12 @@ public final class CoreFile: ProcessImage {
   public let auxiliaryVector: [UInt64: UInt64]
   /// The text of `/proc/PID/status` when `mallow snapshot` wrote the core; else empty.
   public let statusText: String
+  /// Known where `mallow snapshot` wrote the core; else none.
+  public let kernelHeldWords: [KernelHeldWord]
   /// What could not be read, and why: one sentence each.
   public let notes: [String]
 
-  private let memory: CoreMemory
+  let memory: CoreMemory
 
   /// Opens a core file.
   /// - Throws: ``CoreError``.
@@ -45,6 +47,7 @@ public final class CoreFile: ProcessImage {
     self.mappings = mappings.mappings
     recordedProcessID = notes.processID
     auxiliaryVector = notes.auxiliaryVector
+    kernelHeldWords = notes.kernelHeldWords
     statusText = String(decoding: notes.status, as: UTF8.self)
     // The kernel lists the thread that the signal hit first.
     signal = notes.threads.first.flatMap { $0.signal > 0 ? $0.signal : nil }

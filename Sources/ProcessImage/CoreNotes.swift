@@ -40,6 +40,7 @@ struct CoreNotes {
   /// The text of `/proc/PID/status`, where Mallow wrote the core; else empty.
   private(set) var status: [UInt8] = []
   private(set) var threadNames: [Int32: String] = [:]
+  private(set) var kernelHeldWords: [KernelHeldWord] = []
   /// Files as they were when Mallow wrote the core, by name.
   private(set) var fileStates: [String: FileState] = [:]
   /// Notes that are cut off or contradict themselves.
@@ -63,6 +64,8 @@ struct CoreNotes {
     static let threadNames: UInt32 = 3
     /// A line `SIZE NANOSECONDS PATH` for each mapped file.
     static let files: UInt32 = 4
+    /// A line `HOLDER VALUE` for each word that the kernel holds, such as `epoll 94560133`.
+    static let kernelHeldWords: UInt32 = 5
   }
 
   private enum Layout {
@@ -188,6 +191,14 @@ struct CoreNotes {
         let parts = line.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let thread = Int32(parts[0]) else { return false }
         threadNames[thread] = String(parts[1]).replacing("\\n", with: "\n")
+      }
+    case Own.kernelHeldWords:
+      for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
+        let parts = line.split(separator: " ")
+        guard parts.count == 2, let holder = KernelHeldWord.Holder(rawValue: String(parts[0])), let value = UInt64(parts[1]) else {
+          return false
+        }
+        kernelHeldWords.append(KernelHeldWord(holder, value))
       }
     case Own.files:
       for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {

@@ -18,6 +18,7 @@ struct CoreNotesWriter {
     add(own.owner, Int32(own.maps), Array(snapshot.mappings.map(Self.line).joined().utf8))
     add(own.owner, Int32(own.status), ProcFiles.read("/proc/\(snapshot.processID)/status") ?? [])
     add(own.owner, Int32(own.threadNames), Self.text(threads.map { "\($0.tracee.thread) \(Self.escaped($0.name, "\\n"))\n" }))
+    add(own.owner, Int32(own.kernelHeldWords), Self.text(snapshot.kernelHeldWords.map { "\($0.holder.rawValue) \($0.value)\n" }))
     let states = files.sorted { $0.key < $1.key }
     add(own.owner, Int32(own.files), Self.text(states.map { "\($0.value.size) \($0.value.modified) \(Self.escaped($0.key, "\\n"))\n" }))
   }

@@ -24,8 +24,9 @@ public final class LiveProcess: ProcessImage {
 
   /// Stops all threads of a process, and reads their registers.
   /// - Throws: ``ProcessError``.
-  public convenience init(attachingTo process: Int32) throws {
-    try self.init(checked: try ProcessCheck.examinableProcess(process))
+  /// - Parameter allows32Bit: whether a 32-bit program will do, whose registers and mappings can be read but not its heap.
+  public convenience init(attachingTo process: Int32, allows32Bit: Bool = false) throws {
+    try self.init(checked: try ProcessCheck.examinableProcess(process, allows32Bit: allows32Bit))
   }
 
   init(checked process: Int32) throws {

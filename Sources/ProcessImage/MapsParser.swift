@@ -6,20 +6,9 @@ import Glibc
 public enum MapsParser {
   /// The mappings of `text` in its order, which is that of their addresses. A line that is malformed is left out.
   public static func parse(_ text: [UInt8]) -> [Mapping] {
+    var reader = MapsReader()
     var mappings: [Mapping] = []
-    mappings.reserveCapacity(text.count / 48)
-    var names = LastName()
-    var devices = LastName()
-    text.withUnsafeBufferPointer { text in
-      var start = 0
-      while start < text.count {
-        let rest = text.baseAddress! + start
-        let end = memchr(rest, 0x0a, text.count - start).map { $0 - UnsafeMutableRawPointer(mutating: text.baseAddress!) } ?? text.count
-        var line = Line(bytes: UnsafeBufferPointer(rebasing: text[start..<end]))
-        if let mapping = line.mapping(&names, &devices) { mappings.append(mapping) }
-        start = end + 1
-      }
-    }
+    text.withUnsafeBufferPointer { _ = reader.parse($0, isEnd: true, &mappings) }
     return mappings
   }
 
@@ -30,6 +19,55 @@ public enum MapsParser {
     return line.withUnsafeBufferPointer { bytes in
       var line = Line(bytes: bytes)
       return line.mapping(&names, &devices)
+    }
+  }
+}
+
+/// Parses text that comes in pieces.
+struct MapsReader {
+  private var names = LastName()
+  private var devices = LastName()
+
+  /// Adds the mappings of the whole lines in `text`, at the text's end also those of a line without its newline.
+  /// - Returns: the number of bytes that were used.
+  mutating func parse(_ text: UnsafeBufferPointer<UInt8>, isEnd: Bool, _ mappings: inout [Mapping]) -> Int {
+    guard let base = text.baseAddress else { return 0 }
+    var start = 0
+    while start < text.count {
+      let newline = memchr(base + start, 0x0a, text.count - start).map { $0 - UnsafeMutableRawPointer(mutating: base) }
+      guard let end = newline ?? (isEnd ? text.count : nil) else { return start }
+      var line = Line(bytes: UnsafeBufferPointer(rebasing: text[start..<end]))
+      if let mapping = line.mapping(&names, &devices) { mappings.append(mapping) }
+      start = end + 1
+    }
+    return text.count
+  }
+
+  /// Reads a process's mappings. `body` is called after each piece of text with all mappings until then.
+  /// - Returns: nil with `errno` where they can't be read.
+  static func read(_ path: String, _ body: ([Mapping]) -> Void = { _ in }) -> [Mapping]? {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var reader = MapsReader()
+    var mappings: [Mapping] = []
+    // What is not used of it costs nothing; growing would touch all memory twice.
+    mappings.reserveCapacity(1 << 16)
+    // Longer than any line. The kernel gives a page of text at a time.
+    return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32768) { buffer -> [Mapping]? in
+      var filled = 0
+      while filled < buffer.count {
+        let count = Glibc.read(descriptor, buffer.baseAddress! + filled, buffer.count - filled)
+        if count < 0 && errno == EINTR { continue }
+        if count < 0 { return nil }
+        filled += count
+        let used = reader.parse(UnsafeBufferPointer(rebasing: buffer[..<filled]), isEnd: count == 0, &mappings)
+        if count == 0 { break }
+        filled -= min(used, filled)
+        memmove(buffer.baseAddress!, buffer.baseAddress! + used, filled)
+        body(mappings)
+      }
+      return mappings
     }
   }
 }

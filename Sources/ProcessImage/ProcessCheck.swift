@@ -5,13 +5,13 @@ import Glibc
 enum ProcessCheck {
   /// The process that `identifier` names: itself, or the one that a thread of this id belongs to.
   /// - Throws: the ``ProcessError`` that makes it impossible to examine, as far as that is visible without trying.
-  static func examinableProcess(_ identifier: Int32) throws(ProcessError) -> Int32 {
+  static func examinableProcess(_ identifier: Int32, allows32Bit: Bool = false) throws(ProcessError) -> Int32 {
     guard identifier > 0, let status = ProcessStatus(identifier) else { throw .noSuchProcess(identifier) }
     let process = status.number("Tgid").map(Int32.init(truncatingIfNeeded:)) ?? identifier
     if process == getpid() { throw .isMallowItself(process) }
     if let tracer = tracer(of: status) { throw .alreadyTraced(process, tracer: tracer.process, tracerName: tracer.name) }
     let living = try existingProcess(process).livingThread
-    if let header = ProcFiles.read("/proc/\(living)/exe", limit: 5), header.count > 4, header[4] == 1 {
+    if !allows32Bit, let header = ProcFiles.read("/proc/\(living)/exe", limit: 5), header.count > 4, header[4] == 1 {
       throw .is32Bit(process)
     }
     return process

@@ -58,12 +58,36 @@ public struct ProcessFacts: Sendable {
   /// All mappings, in address order.
   /// - Throws: ``ProcessError`` where they may not be read, or the process has ended.
   public func readMappings() throws(ProcessError) -> [Mapping] {
-    guard let text = ProcFiles.read("/proc/\(livingThread)/maps") else {
+    guard let mappings = MapsReader.read("/proc/\(livingThread)/maps") else {
       throw ProcessCheck.refusal(of: processID, thread: livingThread, code: errno)
     }
-    let mappings = MapsParser.parse(text)
     if mappings.isEmpty { throw .ended(processID) }
     return mappings
+  }
+
+  /// All mappings and the state of their pages, which is faster together: pages are scanned while mappings are still read.
+  /// - Throws: ``ProcessError`` where they may not be read, or the process has ended.
+  public func readMappingsAndResidency() throws(ProcessError) -> (mappings: [Mapping], residency: Residency) {
+    let pagemap = open("/proc/\(livingThread)/pagemap", O_RDONLY | O_CLOEXEC)
+    defer { if pagemap >= 0 { close(pagemap) } }
+    guard pagemap >= 0 else {
+      let mappings = try readMappings()
+      return (mappings, try Residency(process: livingThread, mappings: mappings))
+    }
+    let scan = ParallelPageScan(pagemap)
+    var handed = 0
+    let mappings = MapsReader.read("/proc/\(livingThread)/maps") { mappings in
+      guard mappings.count - handed >= PageScan.mappingLimit else { return }
+      scan.add(PageScan.ranges(of: mappings[handed...]))
+      handed = mappings.count
+    }
+    let code = errno
+    if let mappings { scan.add(PageScan.ranges(of: mappings[handed...])) }
+    let found = scan.finish()
+    guard let mappings else { throw ProcessCheck.refusal(of: processID, thread: livingThread, code: code) }
+    if mappings.isEmpty { throw .ended(processID) }
+    if let found { return (mappings, Residency(runs: Residency.runs(found, mappings), source: .pageScan)) }
+    return (mappings, try Residency(process: livingThread, mappings: mappings))
   }
 
   /// The kernel's figure of resident bytes.

@@ -8,35 +8,32 @@ struct PageScan {
   /// Bytes of mappings in one request.
   static let byteLimit: UInt64 = 32 << 20
   /// Mappings in one request.
-  static let mappingLimit = 2048
+  static let mappingLimit = 1024
+
+  private static let categories = UInt64(
+    MALLOW_PAGE_FILE | MALLOW_PAGE_PRESENT | MALLOW_PAGE_SWAPPED | MALLOW_PAGE_ZERO | MALLOW_PAGE_HUGE)
 
   private let pagemap: Int32
+  /// A kernel that does not know of guard pages refuses to be asked for them.
+  private var wanted = categories | UInt64(MALLOW_PAGE_GUARD)
 
   init(_ pagemap: Int32) { self.pagemap = pagemap }
 
-  /// The pages that are present or swapped out, in address order; nil with `errno` where the kernel can't tell.
-  func scan(_ mappings: [Mapping]) -> [FoundPages]? {
-    // A kernel that does not know of guard pages refuses to be asked for them.
-    let base = UInt64(MALLOW_PAGE_FILE | MALLOW_PAGE_PRESENT | MALLOW_PAGE_SWAPPED | MALLOW_PAGE_ZERO | MALLOW_PAGE_HUGE)
-    let all = base | UInt64(MALLOW_PAGE_GUARD)
-    let ranges = Self.ranges(of: mappings)
-    var wanted = all
-    var found: [FoundPages] = []
-    found.reserveCapacity(mappings.count)
+  /// The pages of a range that are present or swapped out, in address order; nil with `errno` where the kernel can't tell.
+  mutating func scan(_ range: Range<UInt64>) -> [FoundPages]? {
     let capacity = 2048
     return withUnsafeTemporaryAllocation(of: mallow_page_region.self, capacity: capacity) { buffer in
-      for range in ranges {
-        if scan(range, wanted, buffer, &found) { continue }
-        guard errno == EINVAL, wanted == all else { return nil }
-        wanted = base
-        guard scan(range, wanted, buffer, &found) else { return nil }
-      }
-      return found
+      var found: [FoundPages] = []
+      if scan(range, buffer, &found) { return found }
+      guard errno == EINVAL, wanted != Self.categories else { return nil }
+      wanted = Self.categories
+      found = []
+      return scan(range, buffer, &found) ? found : nil
     }
   }
 
   private func scan(
-    _ range: Range<UInt64>, _ wanted: UInt64, _ buffer: UnsafeMutableBufferPointer<mallow_page_region>, _ found: inout [FoundPages]
+    _ range: Range<UInt64>, _ buffer: UnsafeMutableBufferPointer<mallow_page_region>, _ found: inout [FoundPages]
   ) -> Bool {
     let pageLimit = Self.byteLimit / TargetMemory.pageSize
     var start = range.lowerBound
@@ -49,6 +46,7 @@ struct PageScan {
         return false
       }
       var bytes: UInt64 = 0
+      if found.isEmpty { found.reserveCapacity(count) }
       for region in buffer.prefix(count) {
         found.append(FoundPages(start: region.start, end: region.end, categories: region.categories))
         bytes += region.end - region.start
@@ -62,10 +60,10 @@ struct PageScan {
 
   /// The mappings as the ranges of single requests. Gaps cost nothing; large mappings are cut up. Where a mapping is vast it must be
   /// mostly empty, and larger pieces do no harm.
-  static func ranges(of mappings: [Mapping]) -> [Range<UInt64>] {
+  static func ranges(of mappings: ArraySlice<Mapping>) -> [Range<UInt64>] {
     var ranges: [Range<UInt64>] = []
-    var index = 0
-    while index < mappings.count {
+    var index = mappings.startIndex
+    while index < mappings.endIndex {
       let first = mappings[index]
       // The kernel's own half of the address space can't be asked for.
       if first.end.rawValue >> 63 != 0 { break }
@@ -83,7 +81,7 @@ struct PageScan {
       var room = byteLimit
       var count = 0
       var end = first.start.rawValue
-      while index < mappings.count, count < mappingLimit, mappings[index].size <= room, mappings[index].end.rawValue >> 63 == 0 {
+      while index < mappings.endIndex, count < mappingLimit, mappings[index].size <= room, mappings[index].end.rawValue >> 63 == 0 {
         room -= mappings[index].size
         end = mappings[index].end.rawValue
         count += 1

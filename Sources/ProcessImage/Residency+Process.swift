@@ -13,7 +13,9 @@ extension Residency {
     let pagemap = open("/proc/\(process)/pagemap", O_RDONLY | O_CLOEXEC)
     defer { if pagemap >= 0 { close(pagemap) } }
     if pagemap >= 0 {
-      if let found = PageScan(pagemap).scan(mappings) {
+      let scan = ParallelPageScan(pagemap)
+      scan.add(PageScan.ranges(of: mappings[...]))
+      if let found = scan.finish() {
         self.init(runs: Self.runs(found, mappings), source: .pageScan)
         return
       }
@@ -31,7 +33,7 @@ extension Residency {
   }
 
   /// Cuts what was found at the ends of mappings, and gives each piece the state that its mapping makes of it.
-  private static func runs(_ found: [FoundPages], _ mappings: [Mapping]) -> [PageRun] {
+  static func runs(_ found: [FoundPages], _ mappings: [Mapping]) -> [PageRun] {
     var runs: [PageRun] = []
     runs.reserveCapacity(found.count)
     var index = 0
@@ -40,13 +42,12 @@ extension Residency {
       while start < pages.end {
         while index < mappings.count, mappings[index].end.rawValue <= start { index += 1 }
         guard index < mappings.count, mappings[index].start.rawValue < pages.end else { break }
-        let mapping = mappings[index]
-        start = max(start, mapping.start.rawValue)
-        let end = min(pages.end, mapping.end.rawValue)
-        let state = pages.state(in: mapping)
+        start = max(start, mappings[index].start.rawValue)
+        let end = min(pages.end, mappings[index].end.rawValue)
+        let state = pages.state(in: mappings[index])
         if !state.isEmpty {
           // A chunk's end may have cut a run in two.
-          if let last = runs.last, last.end.rawValue == start, last.state == state, last.end != mapping.start {
+          if let last = runs.last, last.end.rawValue == start, last.state == state, last.end != mappings[index].start {
             runs[runs.count - 1].end = Address(end)
           } else {
             runs.append(PageRun(start: Address(start), end: Address(end), state: state))
@@ -82,7 +83,7 @@ struct FoundPages {
 
 extension Mapping {
   /// The kernel's data for the vdso are pages without an owner, and huge pages that were set aside have a count of their own.
-  var countsAsResident: Bool { !name.hasPrefix("[vvar") && !name.hasPrefix("/anon_hugepage") }
+  var countsAsResident: Bool { name.isEmpty || !name.hasPrefix("[vvar") && !name.hasPrefix("/anon_hugepage") }
 
   /// Shared memory that no file on a disk stands behind: anonymous, System V, POSIX, or a memory file.
   public var isSharedMemory: Bool {

@@ -177,3 +177,27 @@ public struct Residency: Sendable {
     return low
   }
 }
+
+/// Counts ranges one after the other, which costs no search.
+public struct ResidencyCursor {
+  private let runs: [PageRun]
+  private var next = 0
+
+  public init(_ residency: Residency) { runs = residency.runs }
+
+  /// As ``Residency/counts(in:)``, for ranges in address order.
+  public mutating func counts(in range: Range<Address>) -> PageCounts {
+    var counts = PageCounts()
+    counts.size = range.upperBound - range.lowerBound
+    while next < runs.count, runs[next].end <= range.lowerBound { next += 1 }
+    var index = next
+    while index < runs.count, runs[index].start < range.upperBound {
+      let start = max(runs[index].start, range.lowerBound)
+      counts.add(min(runs[index].end, range.upperBound) - start, runs[index].state)
+      index += 1
+    }
+    // The last of them may reach into the next range.
+    next = max(next, index - 1)
+    return counts
+  }
+}

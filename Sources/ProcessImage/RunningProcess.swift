@@ -17,8 +17,7 @@ public final class RunningProcess: ProcessImage {
   /// - Throws: ``ProcessError`` where its mappings may not be read, or it has ended.
   public init(_ facts: ProcessFacts) throws(ProcessError) {
     self.facts = facts
-    mappings = try facts.readMappings()
-    residency = try Residency(process: facts.livingThread, mappings: mappings)
+    (mappings, residency) = try facts.readMappingsAndResidency()
     let registers = facts.threads.contains { $0.stackPointer == nil } ? Self.registers(facts) : [:]
     threads = facts.threads.map { thread in
       if let pointer = thread.stackPointer { return ThreadState(threadID: thread.threadID, name: thread.name, stackPointer: pointer) }

@@ -43,14 +43,17 @@ public final class Snapshot: ProcessImage {
   }
 
   /// Takes a snapshot of a running process, which runs on.
+  /// - Parameter examine: called while the process stands still, before it is forked.
   /// - Throws: ``ProcessError``.
-  public static func take(of process: Int32) throws -> Snapshot {
+  public static func take(of process: Int32, examine: (LiveProcess) throws -> Void = { _ in }) throws -> Snapshot {
     let checked = try ProcessCheck.examinableProcess(process)
     // What can be found before the stop is not searched for during it.
     let memory = TargetMemory(thread: checked)
     let gadgets = Gadgets.find(in: MapsParser.parse(ProcFiles.read("/proc/\(checked)/maps") ?? []), memory: memory)
     let kernelHeld = KernelHeldWord.all(of: checked)
-    let snapshot = try Snapshot(of: try LiveProcess(checked: checked), gadgets: gadgets)
+    let stopped = try LiveProcess(checked: checked)
+    try examine(stopped)
+    let snapshot = try Snapshot(of: stopped, gadgets: gadgets)
     // What the kernel held at the stop it held before or holds after: asking during it would prolong it.
     snapshot.kernelHeldWords = Array(Set(kernelHeld + KernelHeldWord.all(of: checked)))
     return snapshot

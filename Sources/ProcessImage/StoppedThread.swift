@@ -71,8 +71,17 @@ extension user_regs_struct {
   /// restarted; sockets with a time-out are among them.
   var isInterruptedByStop: Bool {
     guard let systemCall, rax == 0 &- UInt64(EINTR) else { return false }
-    return Self.callsThatFailWhenStopped.contains(systemCall)
+    return (cs == Self.segmentOf32BitCode ? Self.callsThatFailWhenStopped32Bit : Self.callsThatFailWhenStopped).contains(systemCall)
   }
+
+  private static let segmentOf32BitCode: UInt = 0x23
+
+  /// The same calls by their numbers in 32-bit programs (the kernel's syscall_32.tbl): read, write, socketcall, ipc, readv, writev,
+  /// rt_sigtimedwait, io_getevents, epoll_wait, epoll_pwait, recvmmsg, sendmmsg, accept4, sendto, sendmsg, recvfrom, recvmsg,
+  /// recvmmsg_time64, semtimedop_time64, rt_sigtimedwait_time64, io_uring_enter, epoll_pwait2.
+  private static let callsThatFailWhenStopped32Bit: Set<Int> = [
+    3, 4, 102, 117, 145, 146, 177, 247, 256, 319, 337, 345, 364, 369, 370, 371, 372, 417, 420, 421, 426, 441,
+  ]
 
   private static let callsThatFailWhenStopped: Set<Int> = [
     Int(SYS_epoll_wait), Int(SYS_epoll_pwait), Int(SYS_epoll_pwait2), Int(SYS_rt_sigtimedwait), Int(SYS_semop),

@@ -16,7 +16,8 @@ struct ExplainText {
   var lines: [String] {
     let target = explanation.target
     let name = explanation.name.map { "\($0) at " } ?? ""
-    var lines = style.title(name + place.address.description, "in \(target.name)\(target.processID > 0 ? ", process \(target.processID)" : "")")
+    var lines = style.title(
+      name + place.address.description, "in \(target.name)\(target.processID > 0 ? ", process \(target.processID)" : "")")
     lines += section("Is", explanation.headline)
     lines += variableLines + frameLines + startLines
     if let block = explanation.block { lines += blockLines(block) }
@@ -37,7 +38,10 @@ struct ExplainText {
       let part = variable.field.map { "; \(variable.name)\($0)" + (variable.fieldType.map { " is \($0)" } ?? "") } ?? ""
       lines += section("Type", type + part)
     }
-    if let size = variable.size { lines += section("Size", countText(size, variable.isFunction ? "byte of code" : "byte", variable.isFunction ? "bytes of code" : "bytes")) }
+    if let size = variable.size {
+      lines += section(
+        "Size", countText(size, variable.isFunction ? "byte of code" : "byte", variable.isFunction ? "bytes of code" : "bytes"))
+    }
     if let declaration = variable.declaration { lines += section(variable.isFunction ? "Source" : "Declared", declaration) }
     if !variable.rawName.isEmpty, variable.rawName != variable.name { lines += section("Symbol", variable.rawName) }
     return lines
@@ -88,37 +92,40 @@ struct ExplainText {
     if let text = contents.leadingText { return section("Holds", "\"\(text)\"") }
     guard contents.count >= 8 else { return [] }
     // Where it ends, so does what is shown.
-    let end = explanation.block.map { $0.isBehind ? 0 : $0.block.end - place.address } ?? (place.symbol ?? place.frame?.local).flatMap { variable in
-      variable.size.flatMap { $0 > variable.offset ? $0 - variable.offset : nil }
-    }
+    let end =
+      explanation.block.map { $0.isBehind ? 0 : $0.block.end - place.address }
+      ?? (place.symbol ?? place.frame?.local).flatMap { variable in
+        variable.size.flatMap { $0 > variable.offset ? $0 - variable.offset : nil }
+      }
     let count = min(UInt64(contents.count), end ?? 16)
     guard count > 0 else { return [] }
-    return section("Holds", stride(from: 0, to: Int(count), by: 8).prefix(6).map { contents.integer(at: $0, size: min(8, Int(count) - $0)) }.joined(separator: " "))
+    return section(
+      "Holds",
+      stride(from: 0, to: Int(count), by: 8).prefix(6).map { contents.integer(at: $0, size: min(8, Int(count) - $0)) }.joined(
+        separator: " "))
   }
 
   private func holderLines(_ holders: Explanation.Holders) -> [String] {
-    guard case .chain(let chain) = holders else { return section("Kept by", "nothing: no pointer leads to it, it is leaked") }
-    var lines = section("Kept by", chain.rootWords)
-    for (link, type) in zip(chain.chain.links, chain.types).elided(12) {
-      guard let link else {
-        lines.append(String(repeating: " ", count: Self.indent) + style.paint("…", .faint))
-        continue
-      }
-      let offset = link.offset.map { "  its word at +\($0) leads to" } ?? ""
-      let text = "→ \(link.start)  \(countText(link.size, "byte"))" + (type.map { "  \($0)" } ?? "") + offset
-      lines.append(String(repeating: " ", count: Self.indent) + text.printable.shortened(room))
+    switch holders {
+    case .nothing: return section("Kept by", "nothing: no pointer leads to it, it is leaked")
+    case .unaligned: return section("Kept by", "pointers at odd addresses, as in packed structures, which are not followed here")
+    case .chain(let chain):
+      let indices = chain.chain.links.indices
+      let hidden = indices.count + chain.chain.omitted - Self.linkLimit
+      var shown = indices.map { line($0, chain) }[...]
+      if hidden > 0 { shown = shown.prefix(Self.linkLimit / 2) + ["… \(numberText(hidden)) more …"] + shown.suffix(Self.linkLimit / 2) }
+      return section("Kept by", chain.rootWords)
+        + shown.map { String(repeating: " ", count: Self.indent) + $0.printable.shortened(room) }
     }
-    return lines
   }
-}
 
-extension Sequence {
-  /// The first and the last elements of a long sequence, with nil for those between.
-  fileprivate func elided<A, B>(_ limit: Int) -> [(A?, B?)] where Element == (A, B?) {
-    let all = Array(self)
-    guard all.count > limit else { return all.map { ($0.0, $0.1) } }
-    let tail = limit / 2
-    return all.prefix(limit - tail).map { ($0.0, $0.1) } + [(nil, nil)] + all.suffix(tail).map { ($0.0, $0.1) }
+  private static let linkLimit = 12
+
+  private func line(_ index: Int, _ chain: Explanation.Chain) -> String {
+    let link = chain.chain.links[index]
+    let part = chain.fields[index].map { $0.hasPrefix("[") ? $0 : ".\($0)" } ?? link.offset.map { "word at +\($0)" }
+    return "→ \(link.start)  \(countText(link.size, "byte"))" + (chain.types[index].map { "  \($0)" } ?? "")
+      + (part.map { ", whose \($0)" } ?? "")
   }
 }
 
@@ -141,5 +148,7 @@ extension [UInt8] {
 }
 
 extension String {
-  fileprivate func replacingNewlines() -> String { split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\\n") }
+  fileprivate func replacingNewlines() -> String {
+    split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\\n")
+  }
 }

@@ -103,6 +103,8 @@ private struct BlockPart: Encodable {
   var size: UInt64
   var requested: UInt64?
   var state: String
+  /// Where glibc keeps it, if it is free.
+  var freeKind: String?
   var type: String?
   var offset: UInt64
   var stack: [FramePart]?
@@ -112,6 +114,7 @@ private struct BlockPart: Encodable {
     size = holder.block.size
     requested = holder.block.requested
     state = holder.block.state.rawValue
+    freeKind = holder.freeKind?.rawValue
     type = holder.type
     offset = address - holder.block.start
     stack = holder.stack?.map { FramePart($0) }
@@ -125,6 +128,8 @@ private struct KeptByPart: Encodable {
     var type: String?
     /// Where the pointer to the next block lies.
     var pointerOffset: UInt64?
+    /// The field that is at that offset.
+    var field: String?
   }
 
   /// False where nothing leads to the block.
@@ -137,13 +142,21 @@ private struct KeptByPart: Encodable {
   var rootThread: ThreadPart?
   var rootRegister: String?
   var chain: [Link]?
+  /// How many links are left out after the first half of them.
+  var chainOmitted: Int?
 
   init(_ holders: Explanation.Holders) {
-    guard case .chain(let chain) = holders else {
-      reachable = false
-      return
+    switch holders {
+    case .nothing: self.init(reachable: false)
+    case .unaligned: self.init(reachable: true)
+    case .chain(let chain): self.init(chain)
     }
-    reachable = true
+  }
+
+  private init(reachable: Bool) { self.reachable = reachable }
+
+  private init(_ chain: Explanation.Chain) {
+    self.init(reachable: true)
     root = chain.rootWords
     rootThread = (chain.root?.thread ?? chain.thread).map { ThreadPart($0) }
     switch chain.chain.root {
@@ -155,9 +168,14 @@ private struct KeptByPart: Encodable {
       rootKind = "register"
       rootRegister = name
     case .endedThread: rootKind = "thread-stack"
+    case .kernel: rootKind = "kernel"
     }
-    self.chain = zip(chain.chain.links, chain.types).map { link, type in
-      Link(start: link.start.description, size: link.size, type: type, pointerOffset: link.offset)
+    chainOmitted = chain.chain.omitted > 0 ? chain.chain.omitted : nil
+    let (links, types, fields) = (chain.chain.links, chain.types, chain.fields)
+    self.chain = links.indices.map {
+      Link(
+        start: links[$0].start.description, size: links[$0].size, type: types[$0], pointerOffset: links[$0].offset,
+        field: fields[$0])
     }
   }
 }

@@ -39,7 +39,7 @@ extension LayoutRow {
     var rows: [LayoutRow] = []
     for region in space.regions {
       let group = folds ? Self.group(of: region) : nil
-      if let group, let last = rows.last, last.group == group, Self.areNeighbours(last, region, group) {
+      if let group, !rows.isEmpty, rows[rows.count - 1].group == group, rows[rows.count - 1].isNeighbour(region, group) {
         rows[rows.count - 1].append(region)
       } else {
         rows.append(
@@ -80,11 +80,11 @@ extension LayoutRow {
     }
   }
 
-  private static func areNeighbours(_ row: LayoutRow, _ region: AddressSpace.Region, _ group: Group) -> Bool {
+  private func isNeighbour(_ region: AddressSpace.Region, _ group: Group) -> Bool {
     switch group {
-    case .anonymous: region.start - row.end <= smallGap
-    case .thread: region.start == row.end && row.kinds == [.guardPages] && region.kind == .threadStack
-    case .module, .kind: region.start == row.end
+    case .anonymous: region.start - end <= Self.smallGap
+    case .thread: region.start == end && kinds == [.guardPages] && region.kind == .threadStack
+    case .module, .kind: region.start == end
     }
   }
 
@@ -105,7 +105,7 @@ extension LayoutRow {
     case .text, .rodata, .data, .bss:
       let isProtected = region.kind == .data && !region.permissions.contains(.write)
       return LayoutLabel(name: fileName(name), after: " \(region.kind.rawValue)\(isProtected ? " (relro)" : "")")
-    case .heap: return name == "[heap]" ? LayoutLabel(before: "heap (brk)") : LayoutLabel(before: "heap, ", name: name)
+    case .heap: return name == "[heap]" ? LayoutLabel(before: "heap (brk)") : LayoutLabel(before: "heap: ", name: name)
     case .stack: return LayoutLabel(before: "main stack", after: region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
     case .threadStack: return LayoutLabel(before: "stack ", name: name, after: region.usedDepth.map { ", \(sizeText($0)) used" } ?? "")
     case .guardPages: return LayoutLabel(before: "guard ", name: name)

@@ -51,7 +51,7 @@ struct LayoutText {
     text.blanks(addressWidth + 5)
     append(total, columns, &text)
     text.append("  total\n\n")
-    for line in remarks { text.append(line + "\n") }
+    for line in remarks(total, isFolded: rows.count < space.regions.count) { text.append(line + "\n") }
     return text.string
   }
 
@@ -87,9 +87,9 @@ struct LayoutText {
     text.append("\n")
   }
 
-  private var remarks: [String] {
+  private func remarks(_ total: PageCounts, isFolded: Bool) -> [String] {
     var notes = summary.notes
-    let resident = summary.space.total.resident
+    let resident = total.resident
     if let kernel = summary.kernelResident, summary.source != nil {
       notes.insert(
         kernel == resident
@@ -97,7 +97,7 @@ struct LayoutText {
           : "The kernel's own figure is \(byteText(kernel)), \(byteText(kernel > resident ? kernel - resident : resident - kernel)) "
             + "\(kernel > resident ? "more" : "less") than the sum: the process runs on while it is looked at.", at: 0)
     }
-    if !showsAll, summary.space.regions.count > LayoutRow.rows(summary.space, folds: true).count {
+    if isFolded {
       notes.append("Pieces that belong together are one line: --all shows each.")
     }
     return style.section("Note", notes.flatMap { $0.printable.wrapped(style.width - 9) })

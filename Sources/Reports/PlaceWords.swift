@@ -8,7 +8,8 @@ extension Place {
   /// What lies there, as a phrase: `12 bytes into global variable cache of server`.
   var words: String {
     if let symbol {
-      let owner = kind == "thread-local" ? thread.map { " of \($0.words)" } ?? "" : module.map { " of \(Self.fileName($0))" } ?? ""
+      let owner =
+        kind == "thread-local" ? thread.map { " of \($0.words)" } ?? "" : module.map { " of \(Self.fileName($0))" } ?? ""
       return symbol.words(kind: symbolKind(symbol)) + owner
     }
     if let frame { return frame.words + (thread.map { " of \($0.words)" } ?? "") }
@@ -50,7 +51,7 @@ extension Place {
     case "rodata": return "read-only data\(owner)"
     case "data": return "data\(owner)"
     case "bss": return "zero-initialised data\(owner)"
-    case "heap": return "memory of the heap" + regionName
+    case "heap": return (region?.name.hasSuffix("'s") == true ? "\(region!.name) heap" : "the heap") + ", but in no block of it"
     case "arguments": return "the program's arguments"
     case "environment": return "the program's environment"
     case "auxv": return "the auxiliary vector"
@@ -107,10 +108,22 @@ extension Explanation {
   /// What lies at the address, as a phrase.
   var headline: String {
     guard let block, place.symbol == nil, place.frame == nil else { return place.words }
-    let kind = "a \(block.block.state.rawValue) heap block" + (block.type.map { " of type \($0)" } ?? "")
+    let kind = block.words
     if block.isBehind { return "the allocator's part of \(kind)" }
     let offset = place.address - block.block.start
     return offset == 0 ? kind : "\(countText(offset, "byte")) into \(kind)"
+  }
+}
+
+extension Explanation.HeapBlock {
+  fileprivate var words: String {
+    switch freeKind {
+    case .threadCache: "a free heap block, in a thread's cache"
+    case .fastbin: "a free heap block, in a fastbin"
+    case .bin: "a free heap block, in a bin"
+    case .metadata: "malloc's own record of a thread's cache"
+    case nil: "a \(block.state.rawValue) heap block" + (type.map { " of type \($0)" } ?? "")
+    }
   }
 }
 
@@ -124,6 +137,7 @@ extension Explanation.Chain {
       return root.words + (variable?.field.map { " (\($0))" } ?? "") + (variable?.declaration.map { ", \($0)" } ?? "")
     case .register(let identifier, let name): return "register \(name) of \(thread?.words ?? "thread \(identifier)")"
     case .endedThread: return "the stack of a thread that has ended"
+    case .kernel(let holder): return "a word that only the kernel holds (\(holder))"
     }
   }
 }

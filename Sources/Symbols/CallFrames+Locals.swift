@@ -9,7 +9,8 @@ extension CallFrames {
   /// memory where the frame is. Nil where debug information knows of none.
   public func local(at address: Address, in frame: CallFrame) -> Variable? {
     let pc = frame.isReturnAddress ? frame.programCounter - 1 : frame.programCounter
-    guard let module = symbolizer.module(containing: pc), let link = module.linkAddress(pc), let debug = module.file?.debugInformation,
+    guard let module = symbolizer.module(containing: pc), let link = module.linkAddress(pc),
+      let debug = module.file?.debugInformation,
       let bias = module.bias, let function = debug.unit(containing: link)?.function(containing: link)
     else { return nil }
     var context = ExpressionContext(
@@ -34,14 +35,17 @@ extension DebugInformation {
   }
 
   /// The innermost variable wins: blocks and inlined calls come after what they lie in.
-  fileprivate func local(at address: UInt64, in scope: Dwarf_Die, pc: UInt64, _ context: ExpressionContext, depth: Int = 0) -> Variable? {
+  fileprivate func local(at address: UInt64, in scope: Dwarf_Die, pc: UInt64, _ context: ExpressionContext, depth: Int = 0)
+    -> Variable?
+  {
     guard depth < 64 else { return nil }
     var found: Variable?
     forEachChild(of: scope) { entry in
       switch tag(&entry) {
       case DW_TAG_variable, DW_TAG_formal_parameter:
         guard found == nil, dwarf_hasattr_integrate(&entry, UInt32(DW_AT_artificial)) == 0 || dwarf_diename(&entry) != nil,
-          case .address(let start)? = location(DW_AT_location, of: &entry, at: pc, context), start <= address, var type = type(of: &entry)
+          case .address(let start)? = location(DW_AT_location, of: &entry, at: pc, context), start <= address,
+          var type = type(of: &entry)
         else { return }
         if address - start < size(ofType: &type) ?? 8 { found = describe(entry, function: nil, offset: address - start) }
       case DW_TAG_lexical_block, DW_TAG_inlined_subroutine, DW_TAG_try_block, DW_TAG_catch_block:
@@ -56,7 +60,9 @@ extension DebugInformation {
     return found
   }
 
-  private func location(_ attribute: Int, of entry: inout Dwarf_Die, at pc: UInt64, _ context: ExpressionContext) -> ExpressionResult? {
+  private func location(_ attribute: Int, of entry: inout Dwarf_Die, at pc: UInt64, _ context: ExpressionContext)
+    -> ExpressionResult?
+  {
     var value = Dwarf_Attribute()
     guard dwarf_attr(&entry, UInt32(attribute), &value) != nil else { return nil }
     return withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<Dwarf_Op>?.self, capacity: 1) { expression in

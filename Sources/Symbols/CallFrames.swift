@@ -38,7 +38,8 @@ public final class CallFrames {
   }
 
   /// The frame whose part of the stack contains an address, and its depth: 0 is the innermost.
-  public func frame(of thread: ThreadState, containing address: Address, limit: Int = 1 << 20) -> (frame: CallFrame, depth: Int)? {
+  public func frame(of thread: ThreadState, containing address: Address, limit: Int = 1 << 17) -> (frame: CallFrame, depth: Int)?
+  {
     guard address >= thread.stackPointer - Self.redZone else { return nil }
     var depth = 0
     var result: (CallFrame, Int)?
@@ -68,7 +69,8 @@ public final class CallFrames {
     while let pc = registers[Self.returnRegister], let sp = registers[Self.stackRegister] {
       guard let step = step(from: registers, isReturnAddress: isReturnAddress), step.canonicalFrame > low.rawValue else { return }
       let frame = CallFrame(
-        programCounter: Address(pc), isReturnAddress: isReturnAddress, stack: low..<Address(step.canonicalFrame), registers: registers,
+        programCounter: Address(pc), isReturnAddress: isReturnAddress, stack: low..<Address(step.canonicalFrame),
+        registers: registers,
         isExact: step.isExact)
       guard body(frame), step.canonicalFrame > sp, let next = step.registers[Self.returnRegister], next != 0 else { return }
       low = Address(step.canonicalFrame)
@@ -80,7 +82,9 @@ public final class CallFrames {
   /// The registers of a thread by DWARF's numbers.
   private static func dwarfRegisters(of thread: ThreadState) -> [UInt64?]? {
     let words = thread.registerWords
-    guard words.count >= 17, words[7] == thread.stackPointer.rawValue, words[16] == thread.programCounter.rawValue else { return nil }
+    guard words.count >= 17, words[7] == thread.stackPointer.rawValue, words[16] == thread.programCounter.rawValue else {
+      return nil
+    }
     // From the order of ``ThreadState/registerWords``: rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8 … r15, rip.
     return ([0, 3, 2, 1] + Array(4...16)).map { words[$0] }
   }
@@ -104,7 +108,8 @@ public final class CallFrames {
       let bias = module.bias, let rules = tables(of: file).frame(at: link)
     else { return nil }
     defer { free(UnsafeMutableRawPointer(rules)) }
-    var context = ExpressionContext(registers: registers, bias: bias, load: { [image] in image.load(Address($0), as: UInt64.self) })
+    var context = ExpressionContext(
+      registers: registers, bias: bias, load: { [image] in image.load(Address($0), as: UInt64.self) })
     var operations: UnsafeMutablePointer<Dwarf_Op>?
     var count = 0
     guard dwarf_frame_cfa(rules, &operations, &count) == 0, count > 0,
@@ -138,7 +143,8 @@ public final class CallFrames {
 
   /// Code that was made at run time, or assembled without call frame information.
   private func stepByFramePointer(from registers: [UInt64?]) -> Step? {
-    guard let base = registers[Self.frameRegister], let sp = registers[Self.stackRegister], base >= sp, base & 7 == 0, base < .max - 16,
+    guard let base = registers[Self.frameRegister], let sp = registers[Self.stackRegister], base >= sp, base & 7 == 0,
+      base < .max - 16,
       let mapping = image.mapping(containing: Address(sp)), mapping.contains(Address(base + 8)),
       let caller = image.load(Address(base), as: UInt64.self), let pc = image.load(Address(base + 8), as: UInt64.self),
       image.mapping(containing: Address(pc))?.isExecutable == true
@@ -173,7 +179,9 @@ public final class CallFrames {
     func frame(at address: UInt64) -> OpaquePointer? {
       var frame: OpaquePointer?
       if let exceptionFrames, dwarf_cfi_addrframe(exceptionFrames, address, &frame) == 0 { return frame }
-      if let debug = file.debugInformation, let frames = dwarf_getcfi(debug.dwarf), dwarf_cfi_addrframe(frames, address, &frame) == 0 {
+      if let debug = file.debugInformation, let frames = dwarf_getcfi(debug.dwarf),
+        dwarf_cfi_addrframe(frames, address, &frame) == 0
+      {
         return frame
       }
       return nil

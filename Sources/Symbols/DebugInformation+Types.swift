@@ -7,7 +7,9 @@ import CElfutils
 func type(of entry: inout Dwarf_Die) -> Dwarf_Die? {
   var value = Dwarf_Attribute()
   var type = Dwarf_Die()
-  guard dwarf_attr_integrate(&entry, UInt32(DW_AT_type), &value) != nil, dwarf_formref_die(&value, &type) != nil else { return nil }
+  guard dwarf_attr_integrate(&entry, UInt32(DW_AT_type), &value) != nil, dwarf_formref_die(&value, &type) != nil else {
+    return nil
+  }
   return type
 }
 
@@ -49,7 +51,9 @@ extension DebugInformation {
   }
 
   private func qualified(_ target: String, _ qualifier: String) -> String {
-    target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
+    // Of a constant array the elements are constant already.
+    if target.hasSuffix("]"), target.contains(qualifier) { return target }
+    return target.hasSuffix("*") ? "\(target) \(qualifier)" : "\(qualifier) \(target)"
   }
 
   private func parameters(_ entry: inout Dwarf_Die, depth: Int) -> String {
@@ -142,7 +146,8 @@ extension DebugInformation {
       var found: (step: String, type: Dwarf_Die, offset: UInt64)?
       forEachChild(of: type) { child in
         let kind = tag(&child)
-        guard found == nil, kind == DW_TAG_member || kind == DW_TAG_inheritance, let start = memberOffset(&child), start <= offset,
+        guard found == nil, kind == DW_TAG_member || kind == DW_TAG_inheritance, let start = memberOffset(&child),
+          start <= offset,
           var member = Symbols.type(of: &child), let size = size(ofType: &member), offset - start < size,
           // An empty base class lies where the first member does.
           kind == DW_TAG_member || size > 1

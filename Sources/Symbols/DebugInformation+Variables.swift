@@ -82,7 +82,9 @@ extension DebugInformation {
       var operation = operation
       var target = Dwarf_Attribute()
       var address: Dwarf_Addr = 0
-      guard dwarf_getlocation_attr(&attribute, &operation, &target) == 0, dwarf_formaddr(&target, &address) == 0 else { return nil }
+      guard dwarf_getlocation_attr(&attribute, &operation, &target) == 0, dwarf_formaddr(&target, &address) == 0 else {
+        return nil
+      }
       return address
     default: return nil
     }
@@ -124,7 +126,9 @@ extension DebugInformation {
     // What is declared elsewhere, as a static member is, has its place there.
     var attribute = Dwarf_Attribute()
     var value: Dwarf_Word = 0
-    if dwarf_attr_integrate(&entry, UInt32(DW_AT_decl_line), &attribute) != nil, dwarf_formudata(&attribute, &value) == 0, value > 0 {
+    if dwarf_attr_integrate(&entry, UInt32(DW_AT_decl_line), &attribute) != nil, dwarf_formudata(&attribute, &value) == 0,
+      value > 0
+    {
       variable.line = Int(exactly: value)
     }
     variable.file = dwarf_decl_file(&entry).map { String(cString: $0) }

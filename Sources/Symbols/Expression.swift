@@ -76,7 +76,9 @@ func evaluate(_ operations: UnsafeBufferPointer<Dwarf_Op>, in context: Expressio
       guard let top = stack.popLast() else { return nil }
       stack.append(top &+ operand)
     default:
-      guard let second = stack.popLast(), let first = stack.popLast(), let result = binary(code, first, second) else { return nil }
+      guard let second = stack.popLast(), let first = stack.popLast(), let result = binary(code, first, second) else {
+        return nil
+      }
       stack.append(result)
     }
     if stack.count > 256 { return nil }

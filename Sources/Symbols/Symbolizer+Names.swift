@@ -64,7 +64,8 @@ extension Symbolizer {
   private func found(_ candidate: Candidate, _ threadLocals: ThreadLocals) -> [NamedAddress] {
     let named = { (address: Address, thread: Int32?) in
       NamedAddress(
-        name: demangle(candidate.raw), address: address, isFunction: candidate.isFunction, module: candidate.module.path, thread: thread)
+        name: demangle(candidate.raw), address: address, isFunction: candidate.isFunction, module: candidate.module.path,
+        thread: thread)
     }
     if candidate.isThreadLocal {
       return threadLocals.addresses(of: candidate.value, in: candidate.module).map { named($0.address, $0.thread.threadID) }

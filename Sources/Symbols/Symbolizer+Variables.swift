@@ -20,9 +20,12 @@ extension Symbolizer {
   /// - Parameter withType: asks debug information for the type and declaration of variables, too. The first time it reads through
   ///   all of a module's debug information; variables without a symbol are looked for there in any case.
   public func variable(containing address: Address, withType: Bool = true) -> Variable? {
-    guard let module = module(containing: address), let link = module.linkAddress(address), let file = module.file else { return nil }
+    guard let module = module(containing: address), let link = module.linkAddress(address), let file = module.file else {
+      return nil
+    }
     let symbol =
-      file.symbols.symbol(containing: link, functionsOnly: file.isCode(link)) ?? file.symbols.symbol(containing: link, functionsOnly: false)
+      file.symbols.symbol(containing: link, functionsOnly: file.isCode(link))
+      ?? file.symbols.symbol(containing: link, functionsOnly: false)
     var variable = symbol.map {
       Variable(
         name: demangle($0.name), rawName: $0.name, isFunction: $0.isFunction, size: $0.size > 0 ? $0.size : nil,
@@ -30,7 +33,9 @@ extension Symbolizer {
     }
     if file.isCode(link), symbol != nil {
       // The function's line is that of its first instruction.
-      if let frame = frames(for: address, isReturnAddress: false).last { (variable!.file, variable!.line) = (frame.file, frame.line) }
+      if let frame = frames(for: address, isReturnAddress: false).last {
+        (variable!.file, variable!.line) = (frame.file, frame.line)
+      }
       return variable
     }
     if withType || symbol == nil, let debug = file.debugInformation, let found = debug.variable(containing: link),

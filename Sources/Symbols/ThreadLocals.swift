@@ -59,7 +59,8 @@ public final class ThreadLocals {
     let symbol = template.file.threadLocalSymbol(containing: offset)
     var variable = symbol.map {
       Variable(
-        name: demangle($0.name), rawName: $0.name, size: $0.size > 0 ? $0.size : nil, module: block.module, offset: offset - $0.start)
+        name: demangle($0.name), rawName: $0.name, size: $0.size > 0 ? $0.size : nil, module: block.module,
+        offset: offset - $0.start)
     }
     if withType || symbol == nil, let debug = template.file.debugInformation, let found = debug.threadLocal(containing: offset),
       symbol == nil || symbol!.start == found.start

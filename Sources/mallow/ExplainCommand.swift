@@ -35,10 +35,10 @@ struct ExplainCommand: ParsableCommand {
       let found = try find(inspection.symbolizer, threadLocals)
       let explainer = Explainer(
         mirror: inspection.mirror, heap: inspection.heap, symbolizer: inspection.symbolizer, threadLocals: threadLocals,
-        space: space(inspection), types: inspection, stackSymbolizer: inspection)
+        space: space(inspection), traits: inspection.traits, types: inspection, stackSymbolizer: inspection)
       var explanation = explainer.explain(found.address, target: opened.target(inspection.heap.allocator))
       explanation.name = found.isNamed ? address : nil
-      explanation.notes = opened.notes
+      explanation.notes = inspection.notes + opened.notes
       try opened.checkIntact()
       return explanation
     }
@@ -48,8 +48,16 @@ struct ExplainCommand: ParsableCommand {
 
   private func space(_ inspection: Inspection) -> AddressSpace {
     let image = inspection.mirror
-    let vector = ProgramStart(image).flatMap { AuxiliaryVector(image.bytes($0.auxiliaryVector.lowerBound, count: Int($0.auxiliaryVector.upperBound - $0.auxiliaryVector.lowerBound))) }
-    return AddressSpace(AddressSpaceFacts(image, auxiliaryVector: vector))
+    let vector = ProgramStart(image).flatMap { start in
+      let range = start.auxiliaryVector
+      return AuxiliaryVector(image.bytes(range.lowerBound, count: Int(range.upperBound - range.lowerBound)))
+    }
+    var facts = AddressSpaceFacts(image, auxiliaryVector: vector)
+    let owner = inspection.heap.allocator == .mallow ? "Mallow's" : "glibc's"
+    // glibc's main arena is a variable of its library.
+    let outside = inspection.heap.heapRanges.filter { inspection.symbolizer.modulePath(containing: $0.lowerBound) == nil }
+    facts.namedRanges = outside.map { AddressSpaceFacts.NamedRange($0, name: owner) }
+    return AddressSpace(facts)
   }
 
   /// The address as a number; nil for a name.
@@ -72,13 +80,15 @@ struct ExplainCommand: ParsableCommand {
     let candidates = symbolizer.addresses(named: address, threadLocals: threadLocals)
     if candidates.count == 1 { return (candidates[0].address, true) }
     if candidates.isEmpty {
-      throw Failure("No function or variable of \(target) is called \(address), as far as its files have symbols: give an address.")
+      throw Failure(
+        "No function or variable of \(target) is called \(address), as far as its files have symbols: give an address.")
     }
     let shown = candidates.prefix(16).map { candidate in
       let thread = candidate.thread.map { "thread \($0)" } ?? candidate.module.split(separator: "/").last.map(String.init) ?? ""
       return "\(candidate.address) (\(candidate.name), \(thread))"
     }
     let more = candidates.count > shown.count ? " and \(candidates.count - shown.count) more" : ""
-    throw Failure("\(address) is the name of \(candidates.count) places, give one's address: \(shown.joined(separator: ", "))\(more).")
+    throw Failure(
+      "\(address) is the name of \(candidates.count) places, give one's address: \(shown.joined(separator: ", "))\(more).")
   }
 }

@@ -20,7 +20,9 @@ struct Inspection {
     types = TypeNames(image: mirror, symbolizer: symbolizer)
     if let introspection = Self.introspection(of: image, symbolizer) {
       heap = TargetHeap(try MallowHeap(mirror, introspection: introspection))
-    } else if let glibc = GlibcHeap(mirror) {
+    } else if let glibc = GlibcHeap(mirror),
+      !glibc.isUnused || OtherAllocator.module(in: mirror, symbolizer, besides: glibc.arenas[0].state.lowerBound) == nil
+    {
       heap = TargetHeap(glibc)
     } else {
       heap = TargetHeap(unknown: mirror)
@@ -36,8 +38,10 @@ struct Inspection {
   /// Why there are no blocks, for a command that needs them; nil where there are.
   var missingHeap: Failure? {
     guard heap.allocator == .unknown else { return nil }
+    let other = OtherAllocator.module(in: mirror, symbolizer, besides: nil)
+    let which = other.map { "on the allocator in \($0)" } ?? "neither on glibc's malloc nor on Mallow's"
     return Failure(
-      "Process \(mirror.processID) runs neither on glibc's malloc nor on Mallow's, so its blocks can't be told apart: "
+      "Process \(mirror.processID) runs \(which), whose blocks can't be told apart: "
         + "start it with `mallow run`, or with LD_PRELOAD=libmallow.so.")
   }
 
@@ -55,6 +59,12 @@ struct Inspection {
   var rootNames: RootNames { RootNames(mirror, symbolizer, ThreadLocals(image: mirror, symbolizer: symbolizer)) }
 
   func census() -> HeapCensus { HeapCensus(heap, types: self, roots: rootNames, traits: traits) }
+
+  /// What else has to be said of the heap: one sentence each.
+  var notes: [String] {
+    guard heap.allocator == .glibc, let name = OtherAllocator.knownLibrary(in: mirror) else { return [] }
+    return ["\(name) is loaded too: blocks of that allocator are not told apart, and all of its memory counts as reachable."]
+  }
 
   func leaks(suppressions: Suppressions) -> LeakReport {
     var options = LeakSearch.Options()

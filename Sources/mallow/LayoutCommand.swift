@@ -37,8 +37,17 @@ struct LayoutCommand: ParsableCommand {
         try report.write(
           to: STDOUT_FILENO, text: { TextReport.layout(layout, of: file, style: $0) }, json: { try JSONReport.layout(layout, of: file) })
       } else {
-        try write(Self.summary(of: try CoreFile(path: path)))
+        try write(Self.summary(of: try Self.core(path)))
       }
+    }
+  }
+
+  private static func core(_ path: String) throws -> CoreFile {
+    do {
+      return try CoreFile(path: path)
+    } catch {
+      guard case .notCore = error else { throw error }
+      throw Failure("\(path) is neither an ELF file nor a core file.")
     }
   }
 
@@ -86,14 +95,19 @@ struct LayoutCommand: ParsableCommand {
 
   /// Names the allocator's memory.
   private static func addAllocator(of image: any ProcessImage, to facts: inout AddressSpaceFacts) -> Target.Allocator {
-    guard let library = facts.modules.first(where: { $0.path.hasSuffix("/libmallow.so") })?.path else {
-      return facts.modules.contains { $0.path.hasSuffix("/libc.so.6") } ? .glibc : .unknown
+    let mirror = MemoryMirror(image, residentRanges: { image.touchedRanges(in: $0) })
+    var memory: [AllocatorMemory] = []
+    var allocator = Target.Allocator.unknown
+    if let library = facts.modules.first(where: { $0.path.hasSuffix("/libmallow.so") })?.path {
+      allocator = .mallow
+      if let address = Symbolizer(image: image).address(ofSymbol: "mallow_introspection", inModule: library) {
+        memory = (try? MallowHeap.memory(mirror, introspection: address)) ?? []
+      }
+    } else {
+      memory = GlibcHeap.memory(mirror)
+      if !memory.isEmpty { allocator = .glibc }
     }
-    if let address = Symbolizer(image: image).address(ofSymbol: "mallow_introspection", inModule: library),
-      let memory = try? MallowHeap.memory(MemoryMirror(image, residentRanges: { image.touchedRanges(in: $0) }), introspection: address)
-    {
-      facts.namedRanges += memory.map { AddressSpaceFacts.NamedRange($0.range, name: $0.name) }
-    }
-    return .mallow
+    facts.namedRanges += memory.map { AddressSpaceFacts.NamedRange($0.range, name: $0.name) }
+    return allocator
   }
 }

@@ -40,7 +40,7 @@ struct LeaksCommand: ParsableCommand {
       return LeaksSummary(
         target: opened.target(inspection.heap.allocator), leaks: leaks, profile: inspection.heap.profile,
         pauseMilliseconds: opened.pauseMilliseconds, diagnoses: inspection.heap.diagnoses,
-        furtherDiagnoses: inspection.heap.furtherDiagnoses, notes: opened.notes)
+        furtherDiagnoses: inspection.heap.furtherDiagnoses, notes: inspection.notes + opened.notes)
     }
     try report.write(
       to: STDOUT_FILENO, text: { TextReport.leaks(summary, style: $0) }, json: { try JSONReport.leaks(summary) })

@@ -10,7 +10,8 @@ struct Mallow: ParsableCommand {
     abstract: "Tells where a process's memory went, and what to change to get it back.",
     version: "0.1.0",
     subcommands: [
-      RunCommand.self, LeaksCommand.self, HeapCommand.self, LayoutCommand.self, ExplainCommand.self, SnapshotCommand.self,
+      RunCommand.self, LeaksCommand.self, HeapCommand.self, AccountCommand.self, LayoutCommand.self, ExplainCommand.self,
+      FragmentationCommand.self, SnapshotCommand.self,
     ])
 
   static func main() {

@@ -56,11 +56,21 @@ extension AllocatorTests {
   }
 
   @Suite struct LendingTests {
+    /// A page that goes must be taken back from all classes that it may have been lent to.
+    @Test func noPageIsLentFurtherThanItIsTakenBackFrom() {
+      for index in 0..<Int(MALLOW_CLASS_COUNT) {
+        let size = blockSize(ofClass: index)
+        if size <= directLimit { #expect(coarseClass(size) - index <= lendingReach) }
+        let larger = (index..<Int(MALLOW_CLASS_COUNT)).last { blockSize(ofClass: $0) <= size + size / 4 }!
+        #expect(larger - index <= lendingReach)
+      }
+    }
+
     @Test func aClassThatNeedsMoreTakesBlocksOfTheNext() {
       inThreads(1) { _ in
         let large = (0..<200).map { _ in allocate(112)! }
         for block in large.dropFirst() { deallocate(block) }
-        let small = (0..<20).map { _ in allocate(88)! }
+        let small = (0..<20).map { _ in allocate(90)! }
         #expect(small.allSatisfy { large.contains($0) })
         #expect(small.allSatisfy { usableSize(of: $0) == 112 })
         // The larger class goes on as before, and what is freed can be used again.

@@ -32,6 +32,7 @@ import Testing
       #expect(a.name == b.name && a.stackPointer == b.stackPointer && a.threadPointer == b.threadPointer)
       #expect(a.registerWords == b.registerWords)
     }
+    #expect(core.kernelHeldWords == [KernelHeldWord(.epoll, 0x1234_5678_9abc)])
     #expect(core.recordedProcessID == child.process)
     #expect(core.statusText.contains("VmRSS"))
     for mapping in snapshot.mappings where mapping.isReadable && !mapping.name.hasPrefix("[v") && mapping.size < 1 << 30 {
@@ -154,6 +155,7 @@ import Testing
     #include <pthread.h>
     #include <stdio.h>
     #include <string.h>
+    #include <sys/epoll.h>
     #include <sys/mman.h>
     #include <unistd.h>
     static char data[3 * 4096] = "initialised", bss[5 * 4096];
@@ -181,6 +183,8 @@ import Testing
       vast[(1L << 35) + 8] = 5;
       bss[4096] = 6;
       data[2 * 4096] = 7;
+      struct epoll_event event = {EPOLLIN, {.u64 = 0x123456789abc}};
+      epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, 0, &event);
       pthread_t thread;
       pthread_barrier_init(&barrier, 0, 3);
       for (long i = 1; i <= 2; i++) pthread_create(&thread, 0, work, (void *)i);

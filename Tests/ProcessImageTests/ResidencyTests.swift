@@ -78,10 +78,27 @@ import Testing
     let sample = try Sample()
     let descriptor = open("/proc/self/pagemap", O_RDONLY)
     defer { close(descriptor) }
-    let scanned = try #require(PageScan(descriptor).scan(sample.mappings))
+    let scanned = try #require(Self.scan(descriptor, sample.mappings))
     let (read, isExact) = try #require(PagemapWords(descriptor).read(sample.mappings))
     #expect(scanned.map { $0.start..<$0.end } == read.map { $0.start..<$0.end })
     if isExact { #expect(scanned.map { $0.state(in: sample.mappings[0]) } == read.map { $0.state(in: sample.mappings[0]) }) }
+  }
+
+  private static func scan(_ descriptor: Int32, _ mappings: [Mapping]) -> [FoundPages]? {
+    let scan = ParallelPageScan(descriptor)
+    scan.add(PageScan.ranges(of: mappings[...]))
+    return scan.finish()
+  }
+
+  @Test func aScanInTwoThreadsFindsAllInOrder() throws {
+    let samples = try (0..<8).map { _ in try Sample() }.sorted { $0.start < $1.start }
+    let descriptor = open("/proc/self/pagemap", O_RDONLY)
+    defer { close(descriptor) }
+    let mappings = samples.flatMap(\.mappings)
+    let found = try #require(Self.scan(descriptor, mappings))
+    #expect(zip(found, found.dropFirst()).allSatisfy { $0.end <= $1.start })
+    let pages = Residency(runs: Residency.runs(found, mappings), source: .pageScan)
+    for sample in samples { #expect(pages.counts(in: sample.range).resident == 5 * page) }
   }
 
   @Test func smapsGivesTheSameSums() throws {
@@ -100,10 +117,10 @@ import Testing
     }
     #expect(PageScan.ranges(of: []).isEmpty)
     let small = (0..<5000).map { mapping(1 << 30 + $0 * 8192, 4096) }
-    let ranges = PageScan.ranges(of: small)
-    #expect(ranges.count == 3)
+    let ranges = PageScan.ranges(of: small[...])
+    #expect(ranges.count == 5)
     #expect(ranges[0].lowerBound == 1 << 30)
-    #expect(ranges[2].upperBound == 1 << 30 + 4999 * 8192 + 4096)
+    #expect(ranges[4].upperBound == 1 << 30 + 4999 * 8192 + 4096)
     let large = PageScan.ranges(of: [mapping(1 << 40, 100 << 20), mapping(1 << 41, 4096), mapping(0xffff_ffff_ff60_0000, 4096)])
     #expect(large.count == 5)
     #expect(large.allSatisfy { $0.upperBound - $0.lowerBound <= PageScan.byteLimit })

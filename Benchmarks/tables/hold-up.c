@@ -1,6 +1,6 @@
-// Maps and unmaps memory without rest, and says at the end how long its calls were held up: churn SECONDS
-// It prints the number of calls, and the median, the 99.9th percentile and the longest of their times in microseconds. The loop ends
-// early where it is sent SIGTERM or SIGINT.
+// Maps and unmaps memory without rest, and tells how long its calls took: hold-up [MIB]
+// MIB of further memory are resident meanwhile. It says "ready" at first, and at each SIGUSR1 the number of calls since the last, the
+// median, the 99.9th percentile and the longest of their times in microseconds.
 // SPDX-License-Identifier: Apache-2.0
 #define _GNU_SOURCE
 #include <signal.h>
@@ -13,9 +13,9 @@
 
 enum { buckets = 1 << 20 };
 static uint32_t histogram[buckets];  // by tenths of a microsecond
-static volatile sig_atomic_t ended;
+static volatile sig_atomic_t asked;
 
-static void end(int signal) { ended = signal; }
+static void ask(int signal) { asked = signal; }
 
 static uint64_t now(void) {
   struct timespec time;
@@ -40,17 +40,22 @@ static double percentile(double share) {
   return (double)buckets / 10;
 }
 
+static void answer(void) {
+  printf("%llu %.1f %.1f %.1f\n", (unsigned long long)calls, percentile(0.5), percentile(0.999), (double)longest / 1000);
+  fflush(stdout);
+  memset(histogram, 0, sizeof histogram);
+  calls = longest = 0;
+  asked = 0;
+}
+
 int main(int count_of_arguments, char **arguments) {
-  uint64_t limit = now() + (uint64_t)(atof(count_of_arguments > 1 ? arguments[1] : "1") * 1e9);
-  // Further memory, so that there is something to look at meanwhile.
-  size_t resident = count_of_arguments > 2 ? strtoul(arguments[2], NULL, 10) << 20 : 0;
+  size_t resident = count_of_arguments > 1 ? strtoul(arguments[1], NULL, 10) << 20 : 0;
   if (resident && mmap(NULL, resident, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED) return 1;
-  signal(SIGTERM, end);
-  signal(SIGINT, end);
+  signal(SIGUSR1, ask);
   puts("ready");
   fflush(stdout);
-  if (resident) limit = now() + (uint64_t)(atof(arguments[1]) * 1e9);
-  while (!ended && now() < limit) {
+  for (;;) {
+    if (asked) answer();
     uint64_t start = now();
     char *memory = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return 1;
@@ -60,6 +65,4 @@ int main(int count_of_arguments, char **arguments) {
     munmap(memory, 65536);
     count(start);
   }
-  printf("%llu %.1f %.1f %.1f\n", (unsigned long long)calls, percentile(0.5), percentile(0.999), (double)longest / 1000);
-  return 0;
 }

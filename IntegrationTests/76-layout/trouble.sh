@@ -5,8 +5,8 @@
 check 'damaged ELF files' python3 "$topic/damage.py" "$mallow" "$(pick 60 400)" ./maps library-i386.so library-aarch64.so library.o
 check 'processes that end meanwhile' python3 "$topic/ending.py" "$mallow" ./maps "$(pick 20 100)"
 
-gcc -O1 "$topic/churn.c" -o churn -pthread
-./churn 600 >churn.log &
+gcc -O1 "$repository/Benchmarks/tables/hold-up.c" -o hold-up
+./hold-up >hold-up.log &
 server=$!
 servers+=("$server")
 changing() {
@@ -33,9 +33,9 @@ refused() {
 
 refused 'a process that does not exist' 'no process' "$mallow" layout 4194000
 refused 'a file that does not exist' 'nowhere' "$mallow" layout ./nowhere
-refused 'a text' 'not an ELF file' "$mallow" layout "$topic/run"
-refused 'a folder' 'folder\|directory\|not a file' "$mallow" layout "$topic"
-refused 'a device' 'not a' "$mallow" layout /dev/zero
+refused 'a text' 'neither an ELF file nor a core' "$mallow" layout "$topic/run"
+refused 'a folder' directory "$mallow" layout "$topic"
+refused 'a device' 'ordinary file' "$mallow" layout /dev/zero
 if [ "$(id -u)" = 0 ]; then
   refused 'a kernel thread' 'kernel thread' "$mallow" layout "$(pgrep -x kthreadd)"
   install -m 755 "$mallow" mallow-copy
