@@ -31,7 +31,7 @@ extension Heap {
       guard let index = pages[page].index(of: address), UInt64(index) &* pages[page].blockSize == offset else { return nil }
       return first + index
     case .chunks: return offset & 15 == 0 ? first + Int(truncatingIfNeeded: offset >> 4) : nil
-    case .span, .huge: return offset == 0 ? first : nil
+    default: return offset == 0 ? first : nil
     }
   }
 }
