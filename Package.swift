@@ -101,7 +101,7 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .target(name: "ProcessImage", dependencies: ["CLinux", "CZstd"]),
     .target(name: "Symbols", dependencies: ["ProcessImage", "CElfutils", "CDemangle"]),
-    .target(name: "Heaps", dependencies: ["ProcessImage", "CMallow"]),
+    .target(name: "Heaps", dependencies: ["CLinux", "ProcessImage", "CMallow"]),
     .target(name: "Analyses", dependencies: ["CLinux", "ProcessImage", "Symbols", "Heaps"]),
     .target(name: "Reports", dependencies: ["Analyses"]),
     .executableTarget(

@@ -101,10 +101,12 @@ struct BlockScanner {
     return size
   }
 
+  static let sideTableSizes: ClosedRange<UInt64> = 32...64
+
   /// Whether a block is the side table of a Swift object: its first word is the object, and the object's second word is the
   /// table's address in the form that says so. That first word does not keep the object alive: it serves weak references.
   func isSideTable(_ start: Address, _ size: UInt64) -> Bool {
-    guard isSwift, (32...64).contains(size), let object = mirror.word(start), object &- low < extent,
+    guard isSwift, Self.sideTableSizes.contains(size), let object = mirror.word(start), object &- low < extent,
       let counts = mirror.word(Address(object) + 8)
     else { return false }
     return counts >> 62 == 3 && counts << 3 == start.rawValue

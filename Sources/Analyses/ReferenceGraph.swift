@@ -32,20 +32,55 @@ struct ReferenceGraph {
     self.scanner = scanner
     ranks = Ranks(scanner.heap.live)
     slots = HugeArray(repeating: Self.none, count: ranks.count)
-    var builder = Builder(scanner, ranks)
-    var node = 0
+    var candidates = CandidateQueue(scanner, ranks)
+    var sideTables: [SideTable] = []
+    var node: UInt32 = 0
+    var open = OpenNode(node: 0)
     LiveMemory(scanner.heap).forEachBlock { address, size, window in
-      if node & (1 << Self.baseShift - 1) == 0 { bases.append(lists.count) }
-      builder.begin(node)
       window.forEachSpan(from: address, to: address + size) { start, bytes in
-        builder.scan(start, bytes, &lists)
+        candidates.scan(start, bytes, of: node) { add($0, &open, &sideTables) }
       }
-      slots[node] = builder.slot(&lists, base: bases[node >> Self.baseShift])
       bytesScanned += size
       node += 1
     }
-    disguised = builder.disguised
-    for sideTable in builder.sideTables { removeWeak(sideTable) }
+    candidates.flush { add($0, &open, &sideTables) }
+    close(open)
+    for sideTable in sideTables { removeWeak(sideTable) }
+  }
+
+  /// The node whose pointers are being added.
+  private struct OpenNode {
+    var node: UInt32
+    var targets = 0
+    var last: UInt32 = 0
+  }
+
+  /// Adds a reference. They come in the order of their sources.
+  private mutating func add(_ reference: Reference, _ open: inout OpenNode, _ sideTables: inout [SideTable]) {
+    if reference.source != open.node {
+      close(open)
+      open = OpenNode(node: reference.source)
+    }
+    guard reference.target != reference.source else { return }
+    if let disguise = reference.disguise {
+      disguised.append(DisguisedReference(source: reference.source, target: reference.target, disguise: disguise))
+      if disguise == .sideTable { sideTables.append(SideTable(reference)) }
+      return
+    }
+    // The second of equal neighbours says nothing new; but the first word of a side table is no ordinary one.
+    if open.targets > (scanner.isSwift ? 1 : 0), open.last == reference.target { return }
+    while bases.count <= Int(reference.source) >> Self.baseShift { bases.append(lists.count) }
+    if open.targets == 1 { lists.append(open.last) }
+    if open.targets > 0 { lists.append(reference.target) }
+    open.last = reference.target
+    open.targets += 1
+  }
+
+  private mutating func close(_ open: OpenNode) {
+    if open.targets == 1 { slots[Int(open.node)] = open.last }
+    guard open.targets > 1 else { return }
+    lists[lists.count - 1] |= Self.flag
+    slots[Int(open.node)] = Self.flag | UInt32(lists.count - open.targets - bases[Int(open.node) >> Self.baseShift])
   }
 
   var count: Int { ranks.count }
@@ -78,7 +113,11 @@ struct ReferenceGraph {
 
   /// The first word of a Swift object's side table does not keep the object: it serves weak references.
   private mutating func removeWeak(_ sideTable: SideTable) {
-    guard scanner.mirror.image.load(sideTable.address, as: UInt64.self) == sideTable.object else { return }
+    let heap = scanner.heap
+    guard let block = heap.block(containing: sideTable.address), heap.address(of: block) == sideTable.address,
+      BlockScanner.sideTableSizes.contains(heap.usableSize(of: block)),
+      scanner.mirror.image.load(sideTable.address, as: UInt64.self) == sideTable.object
+    else { return }
     let slot = slots[Int(sideTable.node)]
     if slot & Self.flag == 0 {
       slots[Int(sideTable.node)] = Self.none
@@ -102,56 +141,11 @@ private struct SideTable {
   var address: Address
   var node: UInt32
   var object: UInt64
-}
 
-/// What is gathered during the pass.
-private struct Builder {
-  private let scanner: BlockScanner
-  private let ranks: Ranks
-  private(set) var disguised: [DisguisedReference] = []
-  private(set) var sideTables: [SideTable] = []
-  private var node: UInt32 = 0
-  private var targets = 0
-  private var last: UInt32 = 0
-
-  init(_ scanner: BlockScanner, _ ranks: Ranks) {
-    self.scanner = scanner
-    self.ranks = ranks
-  }
-
-  mutating func begin(_ node: Int) {
-    self.node = UInt32(node)
-    targets = 0
-  }
-
-  @inline(__always)
-  mutating func scan(_ start: UInt64, _ bytes: UnsafeRawBufferPointer, _ lists: inout [UInt32]) {
-    for index in 0..<bytes.count / 8 {
-      let word = bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self)
-      if scanner.mayBeReference(word) { add(word, at: start + UInt64(index) * 8, &lists) }
-    }
-  }
-
-  private mutating func add(_ word: UInt64, at address: UInt64, _ lists: inout [UInt32]) {
-    guard let (target, disguise) = scanner.reference(word, ranks), target != node else { return }
-    if let disguise {
-      disguised.append(DisguisedReference(source: node, target: target, disguise: disguise))
-      if disguise == .sideTable { sideTables.append(SideTable(address: Address(word << 3), node: target, object: address - 8)) }
-      return
-    }
-    // The second of equal neighbours says nothing new; but the first word of a side table is no ordinary one.
-    if targets > (scanner.isSwift ? 1 : 0), last == target { return }
-    if targets == 1 { lists.append(last) }
-    if targets > 0 { lists.append(target) }
-    last = target
-    targets += 1
-  }
-
-  /// The slot of the node whose memory has been scanned.
-  mutating func slot(_ lists: inout [UInt32], base: Int) -> UInt32 {
-    if targets == 0 { return .max }
-    if targets == 1 { return last }
-    lists[lists.count - 1] |= 1 << 31
-    return UInt32(lists.count - targets - base) | 1 << 31
+  /// - Parameter reference: a word in the form that says so.
+  init(_ reference: Reference) {
+    address = Address(reference.word << 3)
+    node = reference.target
+    object = reference.address - 8
   }
 }

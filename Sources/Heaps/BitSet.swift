@@ -3,47 +3,49 @@
 
 /// A fixed-size set of small integers as a bitmap. Out-of-range members trap, as an array's index does.
 public struct BitSet: Sendable {
-  public private(set) var words: [UInt64]
+  @inlinable
+  public var words: [UInt64] { storage }
+  @usableFromInline var storage: [UInt64]
   /// Members are in `0 ..< capacity`.
   public private(set) var capacity: Int
 
   public init(capacity: Int) {
     self.capacity = capacity
-    words = [UInt64](repeating: 0, count: (capacity + 63) / 64)
+    storage = [UInt64](repeating: 0, count: (capacity + 63) / 64)
   }
 
   /// - Parameter words: the bitmap.
   public init(words: [UInt64]) {
-    self.words = words
+    storage = words
     capacity = words.count * 64
   }
 
   /// Makes room for members below `capacity`.
   mutating func grow(to capacity: Int) {
     guard capacity > self.capacity else { return }
-    words.append(contentsOf: repeatElement(0, count: (capacity + 63) / 64 - words.count))
+    storage.append(contentsOf: repeatElement(0, count: (capacity + 63) / 64 - storage.count))
     self.capacity = capacity
   }
 
-  @inline(__always)
-  public func contains(_ member: Int) -> Bool { words[member >> 6] >> UInt64(member & 63) & 1 != 0 }
+  @inlinable
+  public func contains(_ member: Int) -> Bool { storage[member >> 6] >> UInt64(member & 63) & 1 != 0 }
 
   /// Adds `member`; true if it was not there before.
-  @inline(__always)
+  @inlinable
   @discardableResult
   public mutating func insert(_ member: Int) -> Bool {
     let bit = UInt64(1) << UInt64(member & 63)
-    defer { words[member >> 6] |= bit }
-    return words[member >> 6] & bit == 0
+    defer { storage[member >> 6] |= bit }
+    return storage[member >> 6] & bit == 0
   }
 
   /// Removes `member`; true if it was there.
-  @inline(__always)
+  @inlinable
   @discardableResult
   public mutating func remove(_ member: Int) -> Bool {
     let bit = UInt64(1) << UInt64(member & 63)
-    defer { words[member >> 6] &= ~bit }
-    return words[member >> 6] & bit != 0
+    defer { storage[member >> 6] &= ~bit }
+    return storage[member >> 6] & bit != 0
   }
 
   /// Adds all of `range`.
@@ -52,7 +54,7 @@ public struct BitSet: Sendable {
     while member < range.upperBound {
       let inWord = member & 63
       let count = min(64 - inWord, range.upperBound - member)
-      words[member >> 6] |= (count == 64 ? .max : (1 << UInt64(count)) - 1) << UInt64(inWord)
+      storage[member >> 6] |= (count == 64 ? .max : (1 << UInt64(count)) - 1) << UInt64(inWord)
       member += count
     }
   }
@@ -65,7 +67,7 @@ public struct BitSet: Sendable {
       let inWord = member & 63
       let width = min(64 - inWord, range.upperBound - member)
       let mask: UInt64 = width == 64 ? .max : (1 << UInt64(width)) - 1
-      count += (words[member >> 6] >> UInt64(inWord) & mask).nonzeroBitCount
+      count += (storage[member >> 6] >> UInt64(inWord) & mask).nonzeroBitCount
       member += width
     }
     return count
@@ -75,32 +77,32 @@ public struct BitSet: Sendable {
   func runEnd(from member: Int, limit: Int) -> Int {
     let flip: UInt64 = contains(member) ? .max : 0
     var index = member >> 6
-    var word = (words[index] ^ flip) & (.max << UInt64(member & 63))
+    var word = (storage[index] ^ flip) & (.max << UInt64(member & 63))
     while word == 0 {
       index += 1
       if index << 6 >= limit { return limit }
-      word = words[index] ^ flip
+      word = storage[index] ^ flip
     }
     return min(limit, index << 6 + word.trailingZeroBitCount)
   }
 
-  public var isEmpty: Bool { words.allSatisfy { $0 == 0 } }
+  public var isEmpty: Bool { storage.allSatisfy { $0 == 0 } }
 
-  public var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
+  public var count: Int { storage.reduce(0) { $0 + $1.nonzeroBitCount } }
 
   /// Members of this set that `other`, of the same capacity, lacks.
   public func subtracting(_ other: BitSet) -> BitSet {
     var result = self
-    for index in words.indices { result.words[index] &= ~other.words[index] }
+    for index in storage.indices { result.storage[index] &= ~other.storage[index] }
     return result
   }
 
   /// Calls `body` for each member of `range` in ascending order.
-  @inline(__always)
+  @inlinable
   public func forEach(in range: Range<Int>, _ body: (Int) -> Void) {
     guard !range.isEmpty else { return }
     for index in range.lowerBound >> 6...(range.upperBound - 1) >> 6 {
-      var word = words[index]
+      var word = storage[index]
       while word != 0 {
         let member = index << 6 + word.trailingZeroBitCount
         word &= word &- 1

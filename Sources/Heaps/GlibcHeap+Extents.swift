@@ -19,6 +19,9 @@ extension GlibcHeap: HeapMap {
       position = max(position, range.lowerBound)
       // What is neither a block nor a top is malloc's own: headers, records, what alignment left over.
       func emit(_ start: Address, _ end: Address, _ part: HeapPart, blocks: Int = 0, blockSize: UInt64 = 0) {
+        // The last block before memory that is not the arena's reaches into its first word.
+        let end = min(end, range.upperBound)
+        guard position <= start, start < end else { return }
         if position < start { body(HeapExtent(position, start, .metadata, arena: arena)) }
         body(HeapExtent(start, end, part, blocks: blocks, blockSize: blockSize, arena: arena))
         position = end
@@ -32,11 +35,9 @@ extension GlibcHeap: HeapMap {
         guard min(nextPage, nextTop) < range.upperBound else { break }
         if nextTop <= nextPage {
           emit(nextTop, min(tops[tops.startIndex].upperBound, range.upperBound), .top)
-        } else if heap.pages[page].end > range.upperBound {
-          // In a damaged heap only.
-          page += 1
         } else {
           walk(page, emit)
+          page += 1
         }
       }
       if position < range.upperBound { body(HeapExtent(position, range.upperBound, .metadata, arena: arena)) }

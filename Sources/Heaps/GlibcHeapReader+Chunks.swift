@@ -108,7 +108,10 @@ extension GlibcHeapReader {
       run.close()
       if !run.isEmpty { runs.append(run) }
     }
-    guard start < limit, var header = word(start + 8) else { return start == limit ? .limit : .damaged(start) }
+    // Not by the mirror, which would keep all of the heap's memory.
+    let window = MemoryWindow(mirror)
+    window.move(to: Address(start)..<Address(max(start, limit)))
+    guard start < limit, var header = window.word(start + 8) else { return start == limit ? .limit : .damaged(start) }
     arenaStarts.insert(start)
     // While a block is cut from the top, it still has all of the top's size.
     let end = limit == top.lowerBound ? top.upperBound : limit
@@ -119,9 +122,11 @@ extension GlibcHeapReader {
       let isCut = size > limit - position
       size = min(size, limit - position)
       let next = position + size
-      guard let nextHeader = word(next + 8) ?? (next == limit ? GlibcLayout.previousInUse : nil) else { return .damaged(position) }
+      // Upward, as the window moves.
+      let footer = window.word(next)
+      guard let nextHeader = window.word(next + 8) ?? (next == limit ? GlibcLayout.previousInUse : nil) else { return .damaged(position) }
       let isLive = isCut || nextHeader & GlibcLayout.previousInUse != 0
-      if !isLive, word(next) != size {
+      if !isLive, footer != size {
         log.note(.chunk, Address(position), "the free chunk at \(Address(position)) ends in another size than its own: memory before or in it was overwritten")
       }
       run.add(position + GlibcLayout.headerSize, size: size, isLive: isLive)

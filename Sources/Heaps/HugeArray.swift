@@ -21,7 +21,7 @@ public final class HugeArray<Element: BitwiseCopyable> {
 
   deinit { UnsafeMutableRawPointer(base).deallocate() }
 
-  @inline(__always)
+  @inlinable
   public subscript(index: Int) -> Element {
     get { base[index] }
     set { base[index] = newValue }

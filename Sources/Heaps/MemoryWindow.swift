@@ -43,6 +43,15 @@ public final class MemoryWindow {
     }
   }
 
+  /// The word at `address`, a multiple of 8 that must not lie below one that was asked for before; nil where it can't be read.
+  @inline(__always)
+  public func word(_ address: UInt64) -> UInt64? {
+    if address >= high { load(address) }
+    // Memory that was never touched holds zeros.
+    guard address >= low, address < high, high - address >= 8 else { return mirror.word(Address(address)) }
+    return UnsafeRawPointer(buffer.baseAddress!).load(fromByteOffset: Int(address - low), as: UInt64.self)
+  }
+
   /// Moves to the first readable memory from `start` on, or to the end of the range.
   private func load(_ start: UInt64) {
     var position = start

@@ -6,9 +6,9 @@ import Glibc
 /// Scans the pages of a process in small requests: during each the kernel holds up the process's own mmap and munmap calls.
 struct PageScan {
   /// Bytes of mappings in one request.
-  static let byteLimit: UInt64 = 32 << 20
+  static let byteLimit: UInt64 = 8 << 20
   /// Mappings in one request.
-  static let mappingLimit = 1024
+  static let mappingLimit = 256
 
   private static let categories = UInt64(
     MALLOW_PAGE_FILE | MALLOW_PAGE_PRESENT | MALLOW_PAGE_SWAPPED | MALLOW_PAGE_ZERO | MALLOW_PAGE_HUGE)

@@ -70,7 +70,10 @@ extension LayoutRow {
 
   private mutating func relabel() {
     switch group {
-    case .module(let path): label = LayoutLabel(name: Self.fileName(path), after: " " + kinds.map(\.rawValue).joined(separator: " "))
+    case .module(let path):
+      // A whole module needs no more than its name.
+      let isWhole = kinds.count >= 3 && kinds.contains(.text)
+      label = LayoutLabel(name: Self.fileName(path), after: isWhole ? "" : " " + kinds.map(\.rawValue).joined(separator: " "))
     case .kind: label.after += " × \(numberText(regions))"
     case .anonymous:
       label = LayoutLabel(

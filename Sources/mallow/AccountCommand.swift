@@ -40,6 +40,6 @@ struct AccountCommand: ParsableCommand {
     return AccountSummary(
       target: measured.target, account: account, outside: measured.outside, heap: measured.occupancy, source: measured.residency.source,
       pauseMilliseconds: measured.pauseMilliseconds, diagnoses: heap.diagnoses, furtherDiagnoses: heap.furtherDiagnoses,
-      notes: measured.notes)
+      notes: measured.notes + (measured.heapProblem.map { [$0] } ?? []))
   }
 }

@@ -24,7 +24,7 @@ struct FragmentationCommand: ParsableCommand {
     let summary = try Terminal(STDERR_FILENO).showing("Looking at the heap of \(target)") {
       let measured = try MeasuredTarget(target)
       guard let occupancy = measured.occupancy else {
-        throw Failure("The blocks of \(target) can't be told apart, since it runs neither on glibc's malloc nor on Mallow's.")
+        throw Failure(measured.heapProblem ?? "The heap of \(target) can't be read.")
       }
       return FragmentationSummary(
         target: measured.target, fragmentation: Fragmentation(occupancy), pauseMilliseconds: measured.pauseMilliseconds,

@@ -45,6 +45,23 @@ import Testing
     #expect(found.resident == 4096)
   }
 
+  /// What follows such memory is not told apart from it to the last word, but no byte counts twice.
+  @Test func memoryOfSomebodyElseInBetweenIsLeft() throws {
+    let built = BuiltGlibcHeap(.all[2])
+    built.allocate(chunk: 64)
+    built.allocate(chunk: 16)
+    built.allocate(chunk: 16)
+    let foreign = built.allocate(chunk: 4096)
+    for offset in stride(from: UInt64(0), to: 4080, by: 8) { built.image.write(UInt64.max, at: foreign - 16 + offset) }
+    built.allocate(chunk: 128)
+    let heap = try #require(built.read())
+    #expect(heap.arenas[0].ranges.count == 2)
+    let found = HeapOccupancy(heap, resident: resident(heap))
+    #expect(found[.live] == PartOccupancy(blocks: 2, bytes: 176, resident: 176))
+    #expect(found.unreached == 0)
+    #expect(found.resident == heap.heapRanges.reduce(0) { $0 + ($1.upperBound - $1.lowerBound) })
+  }
+
   @Test func arenasAreToldApart() throws {
     let built = BuiltGlibcHeap(.all[3])
     built.allocate(chunk: 64)

@@ -163,7 +163,7 @@ import Testing
   }
 
   @Test(arguments: 0..<8) func randomDamageNeverTraps(seed: Int) throws {
-    for round in 0..<60 {
+    for round in 0..<25 {
       var random = SeededGenerator(seed: UInt64(seed * 1000 + round))
       let (built, cache, blocks) = built(BuiltGlibcHeap.Version.all.randomElement(using: &random)!)
       built.setThreadCache(cache, Array(blocks[2..<5]), chunk: 64)

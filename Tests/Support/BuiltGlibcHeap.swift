@@ -99,7 +99,7 @@ public final class BuiltGlibcHeap {
     image.write(words: [own, own], at: block)
     image.write(words: [chunk.rawValue, chunk.rawValue], at: bins)
     image.write(size, at: chunk + size)
-    image.write(size, at: chunk + size + 8)
+    image.write(image.load(chunk + size + 8, as: UInt64.self)! & ~1, at: chunk + size + 8)
   }
 
   /// Links blocks of one size, which may go on in `end`, and returns the head of the list.
