@@ -16,9 +16,9 @@ public final class BuiltHeap {
   let buckets = Address(0x7ffc_0000_0000)
   let regionMap = Address(0x7ffb_0000_0000)
   let hollowTables = Address(0x7ff9_0000_0000)
-  /// For a window of 16 GiB, which all regions here are in.
+  /// For a window of 4 GiB, which all regions here are in.
   public let pageTable = Address(0x7ffa_0000_0000)
-  let pageMask: UInt64 = 1 << 24 - 64
+  let pageMask: UInt64 = 1 << 22 - 64
   let heapRecord: Address
   private var nextRecord: Address
   private var nextStack: UInt32 = 1
