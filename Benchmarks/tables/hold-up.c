@@ -41,11 +41,11 @@ static double percentile(double share) {
 }
 
 static void answer(void) {
+  asked = 0;  // first, since the next question may come as soon as the answer is read
   printf("%llu %.1f %.1f %.1f\n", (unsigned long long)calls, percentile(0.5), percentile(0.999), (double)longest / 1000);
   fflush(stdout);
   memset(histogram, 0, sizeof histogram);
   calls = longest = 0;
-  asked = 0;
 }
 
 int main(int count_of_arguments, char **arguments) {
