@@ -40,7 +40,7 @@ import Testing
   @Test func foldsWhatBelongsTogether() {
     let lines = TextReport.layout(summary).split(separator: "\n").map(String.init)
     #expect(lines[0] == "a program  process 42, 10 regions")
-    #expect(lines[3].hasPrefix("550000000000        24K   20K") && lines[3].hasSuffix("a program text data bss"))
+    #expect(lines[3].hasPrefix("550000000000        24K   20K") && lines[3].hasSuffix("  a program"))
     #expect(lines[4] == "                   1.0T  gap")
     #expect(lines.contains { $0.hasSuffix("stack work…me, 20K used, guard 4K") || $0.contains(", 20K used, guard 4K") })
     #expect(lines.contains { $0.hasSuffix("anonymous × 3, gaps 8K") })

@@ -20,7 +20,8 @@ enum Helper {
   /// A copy where any user may run it.
   static func copy(into folder: TemporaryFolder) throws -> String {
     let target = folder.path + "/SnapshotLoop"
-    try FileManager.default.copyItem(atPath: try path(), toPath: target)
+    // By another process: a file that this one writes may be open in a child that another test is just forking, and could not be executed.
+    guard try Child(["/bin/cp", try path(), target]).wait() == .exited(0) else { throw POSIXError(.EIO) }
     chmod(folder.path, 0o755)
     chmod(target, 0o755)
     return target
