@@ -10,20 +10,9 @@ import signal
 import subprocess
 import sys
 
-
-def resident(pid):
-    with open(f"/proc/{pid}/status", errors="replace") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS:"))
-
-
-def wait_for_stop(pid):
-    while True:
-        states = []
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/stat", errors="replace") as file:
-                states.append(file.read().rsplit(")", 1)[1].split()[0])
-        if all(state in "Tt" for state in states):
-            return
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from stopped import resident, wait_for_stop  # noqa: E402
 
 
 def check_rows(rows, total, name):

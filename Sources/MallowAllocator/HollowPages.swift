@@ -9,11 +9,11 @@ private let partSize: UInt64 = 4096
 private let partsPerSlice = 16
 /// Pages looked at in a turn.
 private let pagesPerTurn = 4096
-/// Milliseconds between two turns of a heap that grows.
+/// Milliseconds between two turns of a heap whose pages become more or fewer.
 let hollowDelay: UInt64 = 25
 
-/// Whether a heap has made many pages since the last turn.
-func isGrowing(_ heap: Heap) -> Bool { heap.pointee.pages &- heap.pointee.pages_then &+ 16 > 32 }
+/// Whether a heap has made many pages since the last turn, or released many.
+func hasChanged(_ heap: Heap) -> Bool { heap.pointee.pages &- heap.pointee.pages_then &+ 16 > 32 }
 
 extension UnsafeMutablePointer where Pointee == mallow_page {
   /// The page's first entry in its region's table of hollow parts.

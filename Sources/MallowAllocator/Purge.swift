@@ -119,7 +119,7 @@ func tick(_ heap: Heap, at now: UInt64) {
   heap.pointee.until_clock = heap.pointee.purge_pending != 0 ? 1 : 32
   if now &- heap.pointee.last_tick >= mallow_state.purge_delay / 2 {
     giveOldBack(heap, now: now)
-  } else if isGrowing(heap), now &- heap.pointee.last_hollow >= hollowDelay {
+  } else if hasChanged(heap), now &- heap.pointee.last_hollow >= hollowDelay {
     revokeGrants(heap)
     hollowOutPages(heap, now: now)
   }
