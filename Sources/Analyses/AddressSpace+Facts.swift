@@ -146,12 +146,7 @@ extension AddressSpaceFacts {
   func mapping(containing address: Address) -> Mapping? { mappingIndex(containing: address).map { mappings[$0] } }
 
   func mappingIndex(containing address: Address) -> Int? {
-    var low = 0
-    var high = mappings.count
-    while low < high {
-      let middle = (low + high) / 2
-      if mappings[middle].end <= address { low = middle + 1 } else { high = middle }
-    }
+    let low = mappings.partitionPoint { $0.end <= address }
     return low < mappings.count && mappings[low].contains(address) ? low : nil
   }
 }

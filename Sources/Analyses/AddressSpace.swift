@@ -88,13 +88,7 @@ public struct AddressSpace: Sendable {
   }
 
   private func firstRegion(endingAfter address: Address) -> Int {
-    var low = 0
-    var high = regions.count
-    while low < high {
-      let middle = (low + high) / 2
-      if regions[middle].end <= address { low = middle + 1 } else { high = middle }
-    }
-    return low
+    regions.partitionPoint { $0.end <= address }
   }
 
   /// The sum of all regions.

@@ -40,22 +40,12 @@ public struct AnonymousOwners: Sendable {
   }
 
   private static func parts(of region: AddressSpace.Region, in pages: [Range<Address>]) -> [Range<Address>] {
-    var low = 0
-    var high = pages.count
-    while low < high {
-      let middle = (low + high) / 2
-      if pages[middle].upperBound <= region.start { low = middle + 1 } else { high = middle }
-    }
+    let low = pages.partitionPoint { $0.upperBound <= region.start }
     return pages[low...].prefix { $0.lowerBound < region.end }.map { $0.clamped(to: region.start..<region.end) }
   }
 
   private static func index(of address: Address, in regions: [AddressSpace.Region]) -> Int? {
-    var low = 0
-    var high = regions.count
-    while low < high {
-      let middle = (low + high) / 2
-      if regions[middle].end <= address { low = middle + 1 } else { high = middle }
-    }
+    let low = regions.partitionPoint { $0.end <= address }
     return low < regions.count && regions[low].start <= address ? low : nil
   }
 }

@@ -129,11 +129,7 @@ struct Marking {
   }
 
   private mutating func postponeDisguised(of node: UInt32) {
-    var (low, high) = (0, disguised.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if disguised[middle].source < node { low = middle + 1 } else { high = middle }
-    }
+    var low = disguised.partitionPoint { $0.source < node }
     while low < disguised.count, disguised[low].source == node {
       postpone(disguised[low].target, disguised[low].disguise)
       low += 1

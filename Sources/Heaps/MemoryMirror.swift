@@ -183,13 +183,7 @@ public final class MemoryMirror {
   }
 
   func firstMapping(endingAfter value: UInt64) -> Int {
-    var low = 0
-    var high = mappings.count
-    while low < high {
-      let middle = (low + high) / 2
-      if mappings[middle].end.rawValue <= value { low = middle + 1 } else { high = middle }
-    }
-    return low
+    mappings.partitionPoint { $0.end.rawValue <= value }
   }
 
   /// Copies one chunk of the target; `chunk` counts chunks from address 0.

@@ -112,13 +112,7 @@ struct CoreMappings {
   }
 
   private func firstMapping(endingAfter address: Address) -> Int {
-    var low = 0
-    var high = mappings.count
-    while low < high {
-      let middle = (low + high) / 2
-      if mappings[middle].end <= address { low = middle + 1 } else { high = middle }
-    }
-    return low
+    mappings.partitionPoint { $0.end <= address }
   }
 
   private mutating func setUnreadableApart() {

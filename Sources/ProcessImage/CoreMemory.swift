@@ -153,13 +153,7 @@ struct CoreMemory {
 
   /// The number of the first extent that ends after an address.
   func firstExtent(endingAfter address: Address) -> Int {
-    var low = 0
-    var high = extents.count
-    while low < high {
-      let middle = (low + high) / 2
-      if extents[middle].range.upperBound <= address { low = middle + 1 } else { high = middle }
-    }
-    return low
+    extents.partitionPoint { $0.range.upperBound <= address }
   }
 
   /// Reads upward from `address`. Returns the number of bytes read before what is missing.

@@ -71,22 +71,12 @@ final class MemoryCopy {
     guard let region = firstRegion(endingAfter: range.lowerBound), regions[region].isSparse,
       regions[region].range.lowerBound <= range.lowerBound, range.upperBound <= regions[region].range.upperBound
     else { return [range] }
-    var low = 0
-    var high = touched.count
-    while low < high {
-      let middle = (low + high) / 2
-      if touched[middle].upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
-    }
+    let low = touched.partitionPoint { $0.upperBound <= range.lowerBound }
     return touched[low...].prefix { $0.lowerBound < range.upperBound }.map { $0.clamped(to: range) }
   }
 
   private func firstRegion(endingAfter address: Address) -> Int? {
-    var low = 0
-    var high = regions.count
-    while low < high {
-      let middle = (low + high) / 2
-      if regions[middle].range.upperBound <= address { low = middle + 1 } else { high = middle }
-    }
+    let low = regions.partitionPoint { $0.range.upperBound <= address }
     return low < regions.count ? low : nil
   }
 

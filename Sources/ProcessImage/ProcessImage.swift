@@ -82,12 +82,7 @@ extension ProcessImage {
 
   /// The mapping that contains `address`.
   public func mapping(containing address: Address) -> Mapping? {
-    var low = 0
-    var high = mappings.count
-    while low < high {
-      let middle = (low + high) / 2
-      if mappings[middle].end <= address { low = middle + 1 } else { high = middle }
-    }
+    let low = mappings.partitionPoint { $0.end <= address }
     return low < mappings.count && mappings[low].contains(address) ? mappings[low] : nil
   }
 }

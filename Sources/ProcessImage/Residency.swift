@@ -168,13 +168,7 @@ public struct Residency: Sendable {
   }
 
   private func firstRun(endingAfter address: Address) -> Int {
-    var low = 0
-    var high = runs.count
-    while low < high {
-      let middle = (low + high) / 2
-      if runs[middle].end <= address { low = middle + 1 } else { high = middle }
-    }
-    return low
+    runs.partitionPoint { $0.end <= address }
   }
 }
 
